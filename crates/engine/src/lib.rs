@@ -1,0 +1,1 @@
+//! L3: configuration, the pure step, the run shell, the Handle.

@@ -1,0 +1,238 @@
+//! From expectations and an observation to a judgement with reasons. Pure; the only place that says good or bad.
+
+use std::time::Duration;
+
+use crate::expect::Expectations;
+use crate::observation::Observation;
+use crate::reading::{FactValue, Media, Track, fact};
+
+/// How good a look was. Ordered: a worse grade is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Grade {
+    /// As expected.
+    Pass,
+    /// Works, with something to look at.
+    Warn,
+    /// Does not work as expected.
+    Fail,
+}
+
+impl Grade {
+    /// The word used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// One reason with the actual value in its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// What this reason alone would make of it.
+    pub grade: Grade,
+    /// Which expectation, as its configuration key; `fault` for a fault.
+    pub check: &'static str,
+    /// One sentence, lower case, with the actual value.
+    pub text: String,
+}
+
+/// The judgement on one observation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The worst grade among the reasons; pass without any.
+    pub grade: Grade,
+    /// Worst first.
+    pub reasons: Vec<Reason>,
+}
+
+impl Verdict {
+    /// The first reason's text; empty for a pass.
+    #[must_use]
+    pub fn headline(&self) -> &str {
+        self.reasons.first().map_or("", |r| r.text.as_str())
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Judges one observation.
+#[must_use]
+pub fn judge(expect: &Expectations, seen: &Observation) -> Verdict {
+    let mut reasons = Vec::new();
+    if let Some(fault) = &seen.look.fault {
+        reasons.push(Reason { grade: Grade::Fail, check: "fault", text: fault.to_string() });
+    } else {
+        check_duration(expect, seen, &mut reasons);
+        check_tracks(expect, seen, &mut reasons);
+    }
+    check_certificate(expect, seen, &mut reasons);
+    reasons.sort_by_key(|r| std::cmp::Reverse(r.grade));
+    Verdict { grade: reasons.first().map_or(Grade::Pass, |r| r.grade), reasons }
+}
+
+fn check_duration(expect: &Expectations, seen: &Observation, out: &mut Vec<Reason>) {
+    let over = |limit: Option<Duration>| limit.filter(|l| seen.took > *l);
+    let (grade, check, limit) = match (over(expect.fail_after), over(expect.warn_after)) {
+        (Some(limit), _) => (Grade::Fail, "fail_after", limit),
+        (None, Some(limit)) => (Grade::Warn, "warn_after", limit),
+        (None, None) => return,
+    };
+    let text = format!("took {} ms, expected at most {} ms", seen.took.as_millis(), limit.as_millis());
+    out.push(Reason { grade, check, text });
+}
+
+fn check_tracks(expect: &Expectations, seen: &Observation, out: &mut Vec<Reason>) {
+    let mut fail = |check, text| out.push(Reason { grade: Grade::Fail, check, text });
+    for (media, wanted, check) in [(Media::Video, expect.video, "video"), (Media::Audio, expect.audio, "audio")] {
+        let found = seen.look.reading.track(media).is_some();
+        match wanted {
+            Some(true) if !found => fail(check, format!("no {media} track, expected one")),
+            Some(false) if found => fail(check, format!("an {media} track is there, expected none")),
+            _ => {}
+        }
+    }
+    for (media, accepted, check) in
+        [(Media::Video, &expect.video_codec, "video_codec"), (Media::Audio, &expect.audio_codec, "audio_codec")]
+    {
+        if accepted.is_empty() {
+            continue;
+        }
+        match seen.look.reading.track(media) {
+            Some(t) if accepted.contains(&t.codec) => {}
+            Some(t) => fail(check, format!("{media} codec is {}, expected {}", t.codec, accepted.join(" or "))),
+            None => fail(check, format!("no {media} track, expected {}", accepted.join(" or "))),
+        }
+    }
+    let video = seen.look.reading.track(Media::Video);
+    let mut least = |check, what: &str, min: Option<f64>, get: fn(&Track) -> Option<f64>| {
+        let Some(min) = min else { return };
+        match video.and_then(get) {
+            Some(actual) if actual + 0.005 >= min => {}
+            Some(actual) => fail(check, format!("{what} is {}, expected at least {}", trim(actual), trim(min))),
+            None => fail(check, format!("{what} is unknown, expected at least {}", trim(min))),
+        }
+    };
+    least("min_width", "width", expect.min_width.map(f64::from), |t| t.width.map(f64::from));
+    least("min_height", "height", expect.min_height.map(f64::from), |t| t.height.map(f64::from));
+    least("min_fps", "frame rate", expect.min_fps, |t| t.fps);
+}
+
+fn check_certificate(expect: &Expectations, seen: &Observation, out: &mut Vec<Reason>) {
+    let Some(FactValue::Time(ends)) = seen.look.reading.facts.get(fact::CERT_EXPIRES_AT) else { return };
+    let left = ends.since(seen.at);
+    let within = |limit: Option<Duration>| limit.is_some_and(|l| left < l);
+    let grade = if within(expect.fail_cert) {
+        Grade::Fail
+    } else if within(expect.warn_cert) {
+        Grade::Warn
+    } else {
+        return;
+    };
+    let check = if grade == Grade::Fail { "fail_cert" } else { "warn_cert" };
+    let days = left.as_secs_f64() / DAY.as_secs_f64();
+    let text = if left.is_zero() {
+        "the certificate has expired".to_owned()
+    } else {
+        format!("the certificate expires in {days:.1} days")
+    };
+    out.push(Reason { grade, check, text });
+}
+
+/// A number without needless digits: `25`, `29.97`.
+fn trim(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{Fault, FaultKind};
+    use crate::observation::Look;
+    use crate::phase::Phase;
+    use crate::target::TargetId;
+    use crate::time::UtcMs;
+
+    fn seen(change: impl FnOnce(&mut Observation)) -> Observation {
+        let mut video = Track::new(Media::Video, "h264");
+        (video.width, video.height, video.fps) = (Some(640), Some(360), Some(25.0));
+        let mut look = Look::default();
+        look.reading.tracks.push(video);
+        let mut o = Observation {
+            target: TargetId::parse("t").expect("valid"),
+            at: UtcMs(1_000_000),
+            took: Duration::from_millis(100),
+            attempts: 1,
+            look,
+        };
+        change(&mut o);
+        o
+    }
+
+    fn check(expect: &Expectations, seen: &Observation, grade: Grade, headline: &str) {
+        let v = judge(expect, seen);
+        assert_eq!((v.grade, v.headline()), (grade, headline), "{v:?}");
+    }
+
+    #[test]
+    fn nothing_expected_passes_and_a_fault_fails() {
+        check(&Expectations::default(), &seen(|_| ()), Grade::Pass, "");
+        let faulty =
+            seen(|o| o.look.fault = Some(Fault::new(FaultKind::Refused, Phase::Connect, "connection refused")));
+        check(&Expectations::default(), &faulty, Grade::Fail, "refused (connect): connection refused");
+    }
+
+    #[test]
+    fn every_expectation_names_the_actual_value() {
+        let e = Expectations::default;
+        let ms = |n| Some(Duration::from_millis(n));
+        check(
+            &Expectations { warn_after: ms(50), ..e() },
+            &seen(|_| ()),
+            Grade::Warn,
+            "took 100 ms, expected at most 50 ms",
+        );
+        check(
+            &Expectations { warn_after: ms(50), fail_after: ms(99), ..e() },
+            &seen(|_| ()),
+            Grade::Fail,
+            "took 100 ms, expected at most 99 ms",
+        );
+        check(&Expectations { fail_after: ms(100), ..e() }, &seen(|_| ()), Grade::Pass, "");
+        check(&Expectations { audio: Some(true), ..e() }, &seen(|_| ()), Grade::Fail, "no audio track, expected one");
+        let codec = Expectations { video_codec: vec!["hevc".into()], ..e() };
+        check(&codec, &seen(|_| ()), Grade::Fail, "video codec is h264, expected hevc");
+        check(
+            &Expectations { min_fps: Some(29.97), ..e() },
+            &seen(|_| ()),
+            Grade::Fail,
+            "frame rate is 25, expected at least 29.97",
+        );
+        check(&Expectations { min_height: Some(360), ..e() }, &seen(|_| ()), Grade::Pass, "");
+        let unknown = seen(|o| o.look.reading.tracks[0].width = None);
+        check(
+            &Expectations { min_width: Some(1), ..e() },
+            &unknown,
+            Grade::Fail,
+            "width is unknown, expected at least 1",
+        );
+    }
+
+    #[test]
+    fn a_certificate_near_its_end_warns_then_fails() {
+        let e = Expectations { warn_cert: Some(DAY * 14), fail_cert: Some(DAY), ..Expectations::default() };
+        let ending = |days: f64| {
+            seen(move |o| {
+                let ends = o.at.plus(DAY.mul_f64(days));
+                o.look.reading.time(fact::CERT_EXPIRES_AT, ends);
+            })
+        };
+        check(&e, &ending(15.0), Grade::Pass, "");
+        check(&e, &ending(5.0), Grade::Warn, "the certificate expires in 5.0 days");
+        check(&e, &ending(0.5), Grade::Fail, "the certificate expires in 0.5 days");
+    }
+}

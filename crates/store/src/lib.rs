@@ -1,0 +1,1 @@
+//! L2: history in SQLite: one writer, named readers, roll-ups, retention, check.

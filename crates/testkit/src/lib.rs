@@ -1,0 +1,1 @@
+//! Development only: scripted good and bad peers, a clock under control, wait_for.

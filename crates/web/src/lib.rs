@@ -1,0 +1,1 @@
+//! L4: routes, DTOs, sign-in, server-sent events, compat routes, the dashboard.
