@@ -1,0 +1,186 @@
+//! What a kind of target is: its name, schemes, fields, and how a target of it is looked at. Owns what the kinds share
+//! (reading options, credentials, field lists, dispatch). Opens nothing.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use model::address::{Address, Credentials};
+use model::conf::{Field, Node, Problem, Section, Type, Value};
+use model::fault::Fault;
+use model::reading::Reading;
+use model::secret::Secret;
+use model::target::Target;
+use net::attempt::Attempt;
+
+use crate::kinds;
+
+/// A boxed future that may move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One row of the table of kinds.
+pub struct Kind {
+    /// The word in the configuration (`kind: rtsp`), in the API and in the history.
+    pub name: &'static str,
+    /// URL schemes it can look at, in lower case.
+    pub schemes: &'static [&'static str],
+    /// One sentence for people: what a pass proves.
+    pub summary: &'static str,
+    /// A target as it stands in the configuration file: documentation and test at once.
+    pub example: &'static str,
+    /// Whether it carries media, so that `depth` applies.
+    pub media: bool,
+    /// Keys that only this kind knows.
+    pub fields: &'static [Field],
+    /// Makes the probe of a target, or says everything that is wrong with its options.
+    pub build: fn(&Target) -> Result<Box<dyn Probe>, Vec<Problem>>,
+    /// How well an address fits when the configuration names no kind: 0 is "not mine", the highest wins.
+    pub guess: fn(&Address) -> u8,
+}
+
+/// Looks at one target.
+pub trait Probe: Send + Sync {
+    /// One look. Facts are written as they are learned, so that they stay when the look ends in a fault. Never retries,
+    /// spawns or sleeps; every wait is inside [`Attempt::run`].
+    fn look<'a>(&'a self, at: &'a mut Attempt<'_>, reading: &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>>;
+}
+
+/// Keys of a target that every kind has and the loader owns: no kind may use one of them for itself.
+pub const COMMON_KEYS: [&str; 16] = [
+    "id",
+    "name",
+    "url",
+    "kind",
+    "group",
+    "tags",
+    "enabled",
+    "interval",
+    "timeout",
+    "retries",
+    "depth",
+    "fail_after",
+    "recover_after",
+    "expect",
+    "template",
+    "templates",
+];
+
+/// Keys of kinds whose peers ask for a user name: an alternative to writing them into the URL.
+pub const AUTH_FIELDS: [Field; 2] = [
+    Field::new("user", Type::Text { max: 256 }, "User name, when it does not stand in the URL."),
+    Field::new("password", Type::Secret, "Password, when it does not stand in the URL. Never shown again."),
+];
+
+/// Joins field lists at compile time; `N` must be the sum of their lengths.
+///
+/// # Panics
+/// At compile time when `N` is another number.
+#[must_use]
+pub const fn join_fields<const N: usize>(lists: &[&[Field]]) -> [Field; N] {
+    let mut all = [Field::new("", Type::Any, ""); N];
+    let (mut at, mut list) = (0, 0);
+    while list < lists.len() {
+        let mut i = 0;
+        while i < lists[list].len() {
+            all[at] = lists[list][i];
+            at += 1;
+            i += 1;
+        }
+        list += 1;
+    }
+    assert!(at == N, "the number of fields is not the sum of the lists");
+    all
+}
+
+/// Makes the probe of a target.
+///
+/// # Errors
+/// Every problem with the target's options; also when its kind is in no table or does not know the URL's scheme.
+pub fn build(target: &Target) -> Result<Box<dyn Probe>, Vec<Problem>> {
+    let Some(kind) = kinds::by_name(target.kind) else {
+        return Err(vec![Problem::new(None, "kind", format!("there is no kind {}", target.kind))]);
+    };
+    let scheme = target.address.scheme();
+    if !kind.schemes.contains(&scheme) {
+        let message = format!("the kind {} cannot look at {scheme}:// addresses", kind.name);
+        let remedy = format!("it knows {}", kind.schemes.join(", "));
+        return Err(vec![Problem::new(None, "url", message).with_remedy(remedy)]);
+    }
+    (kind.build)(target)
+}
+
+/// The options of a target as a node that [`Section::check`] reads.
+#[must_use]
+pub fn options_node(target: &Target) -> Node {
+    Node::bare(Value::Map(target.options.0.iter().map(|(k, v)| (k.clone(), Node::bare(v.clone()))).collect()))
+}
+
+/// The address of a target with the credentials of [`AUTH_FIELDS`], where its options have them.
+#[must_use]
+pub fn address_of(target: &Target, options: &Section<'_>) -> Address {
+    let (user, password) = (options.text("user"), options.secret("password"));
+    if user.is_none() && password.is_none() {
+        return target.address.clone();
+    }
+    let known = target.address.credentials();
+    let credentials = Credentials {
+        user: user.or_else(|| known.map(|c| c.user.clone())).unwrap_or_default(),
+        password: password.or_else(|| known.map(|c| c.password.clone())).unwrap_or_default(),
+    };
+    target.address.clone().with_credentials(Some(credentials))
+}
+
+/// Texts of a target that must be seen nowhere and do not stand in its address: values of fields of type secret, nested
+/// ones included.
+#[must_use]
+pub fn option_secrets(target: &Target) -> Vec<Secret> {
+    let mut found = Vec::new();
+    if let Some(kind) = kinds::by_name(target.kind) {
+        for (key, value) in &target.options.0 {
+            if let Some(field) = kind.fields.iter().find(|f| f.key == key) {
+                collect_secrets(value, &field.ty, &mut found);
+            }
+        }
+    }
+    found
+}
+
+fn collect_secrets(value: &Value, ty: &Type, found: &mut Vec<Secret>) {
+    match (ty, value) {
+        (Type::Secret, value) => found.extend(model::conf::section::scalar(value).map(Secret::new)),
+        (Type::List(inner), Value::List(items)) => {
+            items.iter().for_each(|node| collect_secrets(&node.value, inner, found));
+        }
+        (Type::List(inner), single) => collect_secrets(single, inner, found),
+        (Type::MapOf(inner), Value::Map(pairs)) => {
+            pairs.iter().for_each(|(_, node)| collect_secrets(&node.value, inner, found));
+        }
+        (Type::Section(fields), Value::Map(pairs)) => collect_section(pairs, fields, found),
+        (Type::Sections(fields), Value::List(items)) => {
+            for node in items {
+                if let Value::Map(pairs) = &node.value {
+                    collect_section(pairs, fields, found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn collect_section(pairs: &[(String, Node)], fields: &[Field], found: &mut Vec<Secret>) {
+    for (key, node) in pairs {
+        if let Some(field) = fields.iter().find(|f| f.key == key) {
+            collect_secrets(&node.value, &field.ty, found);
+        }
+    }
+}
+
+/// A client nonce for Digest authentication: 64 bits of the system's randomness in hexadecimal.
+///
+/// # Errors
+/// An internal fault when the system has no randomness to give.
+pub fn client_nonce(phase: model::phase::Phase) -> Result<String, Fault> {
+    match getrandom::u64() {
+        Ok(number) => Ok(format!("{number:016x}")),
+        Err(e) => Err(Fault::new(model::fault::FaultKind::Internal, phase, format!("no randomness: {e}"))),
+    }
+}

@@ -1,0 +1,23 @@
+//! The table of kinds. A new kind is one file in the folder and its two lines here: the `mod` and the row, both in
+//! alphabetical order.
+
+use model::address::Address;
+
+use crate::kind::Kind;
+
+/// Every kind, by name.
+pub static KINDS: &[&Kind] = &[];
+
+/// The kind of this name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|kind| kind.name == name)
+}
+
+/// The kind that fits an address best; `None` when no kind knows its scheme.
+#[must_use]
+pub fn guess(address: &Address) -> Option<&'static Kind> {
+    let rated = KINDS.iter().filter(|kind| kind.schemes.contains(&address.scheme()));
+    let best = rated.map(|kind| ((kind.guess)(address), *kind)).filter(|(rate, _)| *rate > 0);
+    best.max_by_key(|(rate, _)| *rate).map(|(_, kind)| kind)
+}
