@@ -18,6 +18,7 @@
 #
 # Every component is one block in components/*.sh (see README.md for its form). What must hold everywhere: a signal goes
 # only to a process whose pid AND start time were recorded by us, and nothing listens outside the loopback interface.
+
 set -u
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 PATH=$PATH:/usr/sbin:/sbin # servers live there; an ordinary user's PATH may lack it
@@ -114,7 +115,7 @@ verb_list() {
   for name in "${COMPONENTS[@]}"; do printf '%-12s %-6s %s\n' "$name" "${KIND[$name]}" "${AFTER[$name]:+stands on ${AFTER[$name]}}"; done
 }
 
-usage() { sed -n '2,/^set -u/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 
 verb=${1:-}
 [ $# = 0 ] || shift
