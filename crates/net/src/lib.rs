@@ -1,1 +1,13 @@
 //! L1: the only code that opens sockets: dialling, TLS, the HTTP client, deadlines, byte caps.
+//!
+//! Everything here does one thing once and reports it as a fault or a value: nothing retries, nothing is pooled, nothing
+//! judges. A look that is dropped closes its socket at once.
+
+pub mod attempt;
+pub mod clock;
+pub mod dial;
+pub mod resolve;
+pub mod task;
+mod tls;
+pub mod trust;
+mod verify;

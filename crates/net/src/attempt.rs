@@ -1,0 +1,112 @@
+//! The deadline and the phase times of one look. Owns turning "too late" into a fault with its phase; never retries.
+
+use std::future::Future;
+use std::time::Duration;
+
+use model::fault::Fault;
+use model::phase::{Phase, Phases};
+use model::time::{Clock, UtcMs};
+use tokio::time::Instant;
+
+/// One look under way.
+pub struct Attempt<'a> {
+    clock: &'a dyn Clock,
+    limit: Duration,
+    deadline: Instant,
+    phases: Phases,
+    phase: Option<Phase>,
+}
+
+impl<'a> Attempt<'a> {
+    /// A look that begins now and must end within `limit`.
+    #[must_use]
+    pub fn new(clock: &'a dyn Clock, limit: Duration) -> Self {
+        Self { clock, limit, deadline: Instant::now() + limit, phases: Phases::default(), phase: None }
+    }
+
+    /// Runs `f` in `phase` and adds its duration, also when it fails.
+    ///
+    /// # Errors
+    /// The fault of `f`, or timed out in `phase` when the deadline of the whole look passes first; `f` is dropped then.
+    pub async fn run<T>(&mut self, phase: Phase, f: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        self.phase = Some(phase);
+        let began = Instant::now();
+        let result = tokio::time::timeout_at(self.deadline, f).await;
+        self.phases.add(phase, began.elapsed());
+        result.unwrap_or_else(|_late| Err(self.timed_out(phase)))
+    }
+
+    /// The fault "the deadline passed in `phase`".
+    #[must_use]
+    pub fn timed_out(&self, phase: Phase) -> Fault {
+        Fault::timed_out(phase, self.limit)
+    }
+
+    /// Time left until the deadline; zero when it has passed.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// When the look must have ended.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The whole time that the look has.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// Wall clock time, for what needs one (certificate validity, ages).
+    #[must_use]
+    pub fn utc(&self) -> UtcMs {
+        self.clock.utc()
+    }
+
+    /// The phase that was entered last; `None` before the first.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        self.phase
+    }
+
+    /// Durations so far.
+    #[must_use]
+    pub fn phases(&self) -> &Phases {
+        &self.phases
+    }
+
+    /// Durations of the whole look.
+    #[must_use]
+    pub fn into_phases(self) -> Phases {
+        self.phases
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use model::fault::FaultKind;
+
+    #[tokio::test(start_paused = true)]
+    async fn phases_add_up_and_the_deadline_names_its_phase() {
+        let clock = SystemClock::new();
+        let mut at = Attempt::new(&clock, Duration::from_secs(3));
+        let wait = |s| async move {
+            tokio::time::sleep(Duration::from_secs(s)).await;
+            Ok(s)
+        };
+        assert_eq!(at.run(Phase::Resolve, wait(1)).await, Ok(1));
+        assert_eq!(at.run(Phase::Connect, wait(1)).await, Ok(1));
+        assert_eq!(at.remaining(), Duration::from_secs(1));
+        let fault = at.run(Phase::Tls, wait(9)).await.expect_err("too late");
+        assert_eq!((fault.kind, fault.phase), (FaultKind::TimedOut, Phase::Tls));
+        assert!(fault.detail.contains("3 s"), "{fault}");
+        assert_eq!(at.remaining(), Duration::ZERO);
+        let times: Vec<_> = at.into_phases().iter().map(|(p, d)| (p, d.as_secs())).collect();
+        assert_eq!(times, [(Phase::Resolve, 1), (Phase::Connect, 1), (Phase::Tls, 1)]);
+    }
+}
