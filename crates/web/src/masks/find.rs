@@ -1,0 +1,187 @@
+//! Finds every secret of a configuration text with its place and its identity, and hides them all.
+
+use std::ops::Range;
+
+use super::tree::{Item, parse};
+use super::{MASK, is_secret_header, is_secret_key, urls};
+
+/// One secret of the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    /// Where it belongs: `targets[id=door].url`. Lists of mappings are keyed by id, else by name, else by position.
+    pub(crate) path: String,
+    /// The same without identities: `targets[].url`.
+    pub(crate) shape: String,
+    /// Part of the value: empty for all of it, else the part of a URL.
+    pub(crate) part: String,
+    /// Host of the URL that the secret is for; empty when there is none.
+    pub(crate) host: String,
+    /// The whole value with its secrets hidden.
+    pub(crate) shown: String,
+    /// The secret itself, decoded.
+    pub(crate) secret: String,
+    /// The whole value, decoded.
+    pub(crate) value: String,
+    /// Where the secret stands in the decoded value.
+    pub(crate) within: Range<usize>,
+    /// Where the whole scalar stands in the text, quotes included.
+    pub(crate) scalar: Range<usize>,
+    /// Where the secret stands in the text; `None` when its spelling there differs from its value (escapes, folding).
+    pub(crate) spelled: Option<Range<usize>>,
+}
+
+struct Scope<'a> {
+    path: String,
+    shape: String,
+    host: &'a str,
+    secret: bool,
+    headers: bool,
+}
+
+/// Every secret of the text in order; empty when the text is no YAML.
+pub(crate) fn slots(text: &str) -> Vec<Slot> {
+    let mut out = Vec::new();
+    if let Some(root) = parse(text) {
+        let scope = Scope { path: String::new(), shape: String::new(), host: "", secret: false, headers: false };
+        walk(text, &root, &scope, &mut out);
+    }
+    out.sort_by_key(|s| (s.scalar.start, s.within.start));
+    out
+}
+
+fn walk(text: &str, item: &Item, scope: &Scope<'_>, out: &mut Vec<Slot>) {
+    match item {
+        Item::Map(pairs) => {
+            let own = item.get("url").or_else(|| item.get("host")).and_then(Item::text).map(host_of);
+            for (key, child) in pairs {
+                let next = Scope {
+                    path: format!("{}.{key}", scope.path),
+                    shape: format!("{}.{key}", scope.shape),
+                    host: own.as_deref().unwrap_or(scope.host),
+                    secret: scope.secret || is_secret_key(key) || (scope.headers && is_secret_header(key)),
+                    headers: key == "headers" || scope.headers,
+                };
+                walk(text, child, &next, out);
+            }
+        }
+        Item::Seq(items) => {
+            for (i, child) in items.iter().enumerate() {
+                let named = |key: &str| child.get(key).and_then(Item::text).map(|t| format!("{key}={t}"));
+                let identity = named("id").or_else(|| named("name")).unwrap_or_else(|| i.to_string());
+                let next = Scope {
+                    path: format!("{}[{identity}]", scope.path),
+                    shape: format!("{}[]", scope.shape),
+                    host: scope.host,
+                    secret: scope.secret,
+                    headers: scope.headers,
+                };
+                walk(text, child, &next, out);
+            }
+        }
+        Item::Scalar { text: value, range, .. } => scalar(text, value, range, scope, out),
+        Item::Alias => {}
+    }
+}
+
+/// The host of a URL, or the text itself where a key `host` holds no URL.
+fn host_of(text: &str) -> String {
+    if text.contains("://") { urls::host(text) } else { text.to_ascii_lowercase() }
+}
+
+fn scalar(text: &str, value: &str, range: &Range<usize>, scope: &Scope<'_>, out: &mut Vec<Slot>) {
+    let slot = |part: String, host: &str, within: Range<usize>, spelled, shown: &str| Slot {
+        path: scope.path.clone(),
+        shape: scope.shape.clone(),
+        part,
+        host: host.to_owned(),
+        shown: shown.to_owned(),
+        secret: value[within.clone()].to_owned(),
+        value: value.to_owned(),
+        within,
+        scalar: range.clone(),
+        spelled,
+    };
+    if scope.secret {
+        let nothing = value.is_empty() || matches!(value, "~" | "null" | "Null" | "NULL");
+        if !nothing && !urls::is_reference(value) {
+            out.push(slot(String::new(), scope.host, 0..value.len(), None, MASK));
+        }
+        return;
+    }
+    if !value.contains("://") {
+        return;
+    }
+    let found = urls::secrets_of_value(value);
+    let raw = &text[range.clone()];
+    let spelled = urls::secrets(raw);
+    let same = found.len() == spelled.len()
+        && found.iter().zip(&spelled).all(|(a, b)| value[a.range.clone()] == raw[b.range.clone()]);
+    let masks: Vec<_> = found.iter().map(|s| (s.range.clone(), MASK.to_owned())).collect();
+    let shown = apply(value, &masks);
+    let host = urls::host(value);
+    for (i, secret) in found.into_iter().enumerate() {
+        let place = same.then(|| {
+            let at = &spelled[i].range;
+            range.start + at.start..range.start + at.end
+        });
+        out.push(slot(secret.part, &host, secret.range, place, &shown));
+    }
+}
+
+/// The text with every secret replaced by `***`, comments included. Text that is no YAML is treated line by line.
+#[must_use]
+pub fn hide(text: &str) -> String {
+    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    for slot in slots(text) {
+        match &slot.spelled {
+            Some(range) => edits.push((range.clone(), MASK.to_owned())),
+            None => edits.push((slot.scalar.clone(), quote(&slot.shown))),
+        }
+    }
+    edits.sort_by_key(|(range, _)| range.start);
+    edits.dedup_by(|later, earlier| later.0.start < earlier.0.end);
+    let hidden = apply(text, &edits);
+    // Comments, and whatever the walk could not reach, are looked at line by line.
+    hidden.split_inclusive('\n').map(hide_line).collect()
+}
+
+/// A line with the passwords of its URLs hidden, and the value of a secret key too when the line is a comment or the
+/// walk did not see it.
+pub(crate) fn hide_line(line: &str) -> String {
+    let line = super::hide_in_words(line);
+    let body = line.trim_start().trim_start_matches(['#', '-', ' ', '\t']);
+    let Some((key, value)) = body.split_once(':') else { return line };
+    let name = key.trim().trim_matches(['"', '\'']);
+    let bare = value.trim();
+    let plain_key = !name.is_empty() && name.len() <= 64 && !name.contains(char::is_whitespace);
+    let hidden = bare.contains(MASK) || urls::is_reference(bare.trim_matches(['"', '\'']));
+    let opens_section = bare.is_empty() || bare.starts_with('#') || matches!(bare, "~" | "null" | "|" | ">");
+    if !plain_key || hidden || opens_section || !is_secret_key(name) || bare.starts_with(['{', '[', '&', '*']) {
+        return line;
+    }
+    let value_at = line.len() - value.len();
+    let start = value_at + (value.len() - value.trim_start().len());
+    let end = start + bare.len();
+    format!("{}\"{MASK}\"{}", &line[..start], &line[end..])
+}
+
+/// Applies replacements that are in order and do not overlap.
+pub(crate) fn apply(text: &str, edits: &[(Range<usize>, String)]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (range, new) in edits {
+        if range.start < at {
+            continue;
+        }
+        out.push_str(&text[at..range.start]);
+        out.push_str(new);
+        at = range.end;
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// A double-quoted scalar. JSON's escapes are a subset of YAML's.
+pub(crate) fn quote(value: &str) -> String {
+    serde_json::Value::from(value).to_string()
+}

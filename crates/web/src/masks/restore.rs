@@ -1,0 +1,167 @@
+//! Puts secrets back where `***` stands. A secret returns only to its own place and its own host: a mask must not be a
+//! way to send somebody's password elsewhere.
+
+use std::collections::BTreeMap;
+
+use model::conf::{Place, Problem};
+use serde_json::Value;
+
+use super::find::{Slot, apply, hide_line, quote, slots};
+use super::{MASK, urls};
+
+/// Puts the secrets of `old` in place of the masks in `new`.
+///
+/// # Errors
+/// A problem for each mask that stands for no known secret.
+pub fn restore(new: &str, old: &str) -> Result<String, Vec<Problem>> {
+    if !new.contains(MASK) {
+        return Ok(new.to_owned());
+    }
+    let known = slots(old);
+    let mut edits = Vec::new();
+    let mut problems = Vec::new();
+    let wanted: Vec<Slot> = slots(new).into_iter().filter(|s| s.secret == MASK).collect();
+    let mut scalars: BTreeMap<usize, Vec<(Slot, Option<String>)>> = BTreeMap::new();
+    for slot in wanted {
+        let found = lookup(&known, &slot);
+        if found.is_none() {
+            problems.push(unknown(place(new, slot.scalar.start), slot.path.trim_start_matches('.')));
+        }
+        scalars.entry(slot.scalar.start).or_default().push((slot, found));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    for group in scalars.into_values() {
+        edits.extend(edits_of(group));
+    }
+    edits.sort_by_key(|(range, _): &(std::ops::Range<usize>, String)| range.start);
+    Ok(restore_comments(&apply(new, &edits), old))
+}
+
+/// Replacements for the masks of one scalar: in place when the secret may be written there as it is, else the whole
+/// scalar is written anew in quotes.
+fn edits_of(group: Vec<(Slot, Option<String>)>) -> Vec<(std::ops::Range<usize>, String)> {
+    let simple = group.iter().all(|(slot, found)| slot.spelled.is_some() && found.as_deref().is_some_and(is_simple));
+    if simple {
+        return group.into_iter().filter_map(|(slot, found)| Some((slot.spelled?, found?))).collect();
+    }
+    let Some((first, _)) = group.first() else { return Vec::new() };
+    let (range, value) = (first.scalar.clone(), first.value.clone());
+    let inner: Vec<_> = group.into_iter().filter_map(|(slot, found)| Some((slot.within, found?))).collect();
+    vec![(range, quote(&apply(&value, &inner)))]
+}
+
+/// Letters that mean the same in plain, single-quoted and double-quoted scalars.
+fn is_simple(secret: &str) -> bool {
+    secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"%._~!$()+-={}".contains(&b))
+}
+
+/// The secret that a mask stands for: at the same path, else (a target that was renamed or moved) the only secret of
+/// the same shape and the same shown value. The host must be the same in any case.
+fn lookup(known: &[Slot], mask: &Slot) -> Option<String> {
+    let fits = |s: &&Slot| s.part == mask.part && s.host == mask.host;
+    if let Some(slot) = known.iter().filter(fits).find(|s| s.path == mask.path) {
+        return Some(slot.secret.clone());
+    }
+    let mut like = known.iter().filter(fits).filter(|s| s.shape == mask.shape && s.shown == mask.shown);
+    let first = like.next()?;
+    like.all(|s| s.secret == first.secret).then(|| first.secret.clone())
+}
+
+fn unknown(place: Option<Place>, path: &str) -> Problem {
+    Problem::new(place, path, format!("{MASK} stands for no secret that is known for this place and this host"))
+        .with_remedy("write the secret itself, or a reference such as ${NAME} to the environment")
+}
+
+fn place(text: &str, byte: usize) -> Option<Place> {
+    let before = text.get(..byte)?;
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Some(Place { line: u32::try_from(line).ok()?, column: u32::try_from(column).ok()? })
+}
+
+/// Comment lines that still carry a mask get their old text back, when exactly that line was there before.
+fn restore_comments(new: &str, old: &str) -> String {
+    if !new.contains(MASK) {
+        return new.to_owned();
+    }
+    let mut before: BTreeMap<String, &str> = BTreeMap::new();
+    for line in old.split_inclusive('\n') {
+        let hidden = hide_line(line);
+        if hidden != line {
+            before.insert(hidden.trim_end().to_owned(), line.trim_end());
+        }
+    }
+    let back = |line: &str| match before.get(line.trim_end()) {
+        Some(old) if line.contains(MASK) => format!("{old}{}", &line[line.trim_end().len()..]),
+        _ => line.to_owned(),
+    };
+    new.split_inclusive('\n').map(back).collect()
+}
+
+/// Puts secrets back into the fields of one target, as they come from a form. `id` and `name` are those of the target in
+/// `old`; without it (a new target) every mask is a problem.
+///
+/// # Errors
+/// A problem for each mask that stands for no known secret.
+pub fn restore_fields(
+    fields: &mut serde_json::Map<String, Value>,
+    old: &str,
+    target: Option<(&str, &str)>,
+) -> Result<(), Vec<Problem>> {
+    let known = slots(old);
+    let own: Vec<&Slot> = match target {
+        Some((id, name)) => {
+            let of = |identity: String| known.iter().filter(|s| s.path.contains(&identity)).collect::<Vec<_>>();
+            let by_id = of(format!("[id={id}]"));
+            if by_id.is_empty() { of(format!("[name={name}]")) } else { by_id }
+        }
+        None => Vec::new(),
+    };
+    let new_host = fields.get("url").and_then(Value::as_str).map(urls::host);
+    let mut problems = Vec::new();
+    for (key, value) in fields.iter_mut() {
+        restore_value(value, &format!("].{key}"), new_host.as_deref(), &own, &mut problems);
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+fn restore_value(value: &mut Value, path: &str, host: Option<&str>, own: &[&Slot], problems: &mut Vec<Problem>) {
+    match value {
+        Value::String(text) if text.contains(MASK) => {
+            let shown_path = path.trim_start_matches("].").to_owned();
+            let mine = || own.iter().filter(|s| s.path.ends_with(path));
+            if text == MASK {
+                let found = mine().find(|s| s.part.is_empty() && host.is_none_or(|h| s.host == h));
+                match found {
+                    Some(slot) => text.clone_from(&slot.secret),
+                    None => problems.push(unknown(None, &shown_path)),
+                }
+                return;
+            }
+            let masked: Vec<_> =
+                urls::secrets_of_value(text).into_iter().filter(|s| text[s.range.clone()] == *MASK).collect();
+            let new_host = urls::host(text);
+            let mut edits = Vec::new();
+            for secret in masked {
+                match mine().find(|s| s.part == secret.part && s.host == new_host) {
+                    Some(slot) => edits.push((secret.range, slot.secret.clone())),
+                    None => problems.push(unknown(None, &shown_path)),
+                }
+            }
+            *text = apply(text, &edits);
+        }
+        Value::Array(items) => {
+            for (i, item) in items.iter_mut().enumerate() {
+                restore_value(item, &format!("{path}[{i}]"), host, own, problems);
+            }
+        }
+        Value::Object(map) => {
+            for (key, item) in map.iter_mut() {
+                restore_value(item, &format!("{path}.{key}"), host, own, problems);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,155 @@
+//! What is hidden, and what comes back.
+
+use super::*;
+
+const FILE: &str = r##"# cameras; old one: rtsp://a:hunter0@old/ and
+#   password: hunter00
+defaults: {interval: 10s}
+targets:
+  - name: Door   # the front
+    url: rtsp://u:hunter1@10.0.0.5:554/s1?token=hunter2&x=1 # seen
+  - id: lab
+    name: Lab
+    url: "http://10.0.0.6/\u0061?key=hunter3"
+    headers:
+      Authorization: Bearer hunter4
+      Accept: "*/*"
+    password: 'hunter5'
+  - name: Env
+    url: rtsp://${U:-adm}:${PW}@h/
+    password: ${PW}
+  - name: EnvDefault
+    url: rtsp://${U:-adm}:${PW:-hunter6}@h/
+  - name: Slash
+    url: rtsp://u:hun/ter7@h/x
+  - name: Folded
+    url: >-
+      rtsp://u:hunter8@h/y
+  - name: AllEnv
+    url: ${ALL:-rtsp://u:hunter9@h/z}
+server: {session_hours: 12, tls: {cert: /c.pem, key: /k.pem}}
+mqtt:
+  host: broker
+  password: |
+    hunter10
+"##;
+
+#[test]
+fn nothing_secret_is_left_and_everything_comes_back() {
+    let hidden = hide(FILE);
+    assert!(!hidden.contains("hunter") && !hidden.contains("hun/ter7"), "{hidden}");
+    for kept in ["# the front", "# seen", "session_hours: 12", "key: /k.pem", "${PW}@h", "Accept: \"*/*\"", "x=1"] {
+        assert!(hidden.contains(kept), "{kept} is gone:\n{hidden}");
+    }
+    assert_eq!(hide(&hidden), hidden, "hiding twice changes nothing");
+    let back = restore(&hidden, FILE).expect("all known");
+    let (a, b) = (super::tree::parse(&back).expect("yaml"), super::tree::parse(FILE).expect("yaml"));
+    let strip = |item: &super::tree::Item| {
+        let text = format!("{item:?}");
+        let ranges: Vec<&str> = text.split("range: ").map(|part| part.split_once(" }").map_or(part, |p| p.1)).collect();
+        ranges.concat().replace("plain: true", "").replace("plain: false", "").replace("\\n", "")
+    };
+    assert_eq!(strip(&a), strip(&b));
+    for comment in ["hunter0@old", "hunter00"] {
+        assert!(back.contains(comment), "{comment} lost:\n{back}");
+    }
+}
+
+#[test]
+fn a_mask_follows_its_target_and_not_its_position() {
+    let old = "targets:\n- {name: A, url: 'rtsp://u:aaa1@h1/'}\n- {name: B, url: 'rtsp://u:bbb1@h2/'}\n";
+    for (new, wanted) in [
+        (
+            "targets:\n- {name: B, url: 'rtsp://u:***@h2/'}\n- {name: A, url: 'rtsp://u:***@h1/'}\n",
+            "targets:\n- {name: B, url: 'rtsp://u:bbb1@h2/'}\n- {name: A, url: 'rtsp://u:aaa1@h1/'}\n",
+        ),
+        (
+            "targets:\n- {name: New name, url: 'rtsp://u:***@h1/'}\n",
+            "targets:\n- {name: New name, url: 'rtsp://u:aaa1@h1/'}\n",
+        ),
+        ("targets:\n- {name: A, url: rtsp://u:***@h1/other}\n", "targets:\n- {name: A, url: rtsp://u:aaa1@h1/other}\n"),
+    ] {
+        assert_eq!(restore(new, old).as_deref(), Ok(wanted));
+    }
+}
+
+#[test]
+fn a_mask_never_carries_a_secret_to_another_host() {
+    let old = "targets:\n- name: A\n  url: rtsp://u:aaa1@h1/\n  password: bbb1\n";
+    for new in [
+        "targets:\n- name: A\n  url: rtsp://u:***@evil/\n",
+        "targets:\n- name: A\n  url: rtsp://evil/\n  password: '***'\n",
+        "targets:\n- name: Z\n  url: rtsp://v:***@h1/\n",
+    ] {
+        let problems = restore(new, old).expect_err(new);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].place.is_some() && problems[0].remedy.is_some(), "{problems:?}");
+    }
+}
+
+#[test]
+fn odd_secrets_are_quoted_when_they_return() {
+    let old = "targets:\n- name: A\n  url: \"rtsp://u:a'b\\\"c:d@h/\"\n";
+    let hidden = hide(old);
+    assert!(!hidden.contains("a'b"), "{hidden}");
+    let plain = "targets:\n- name: A\n  url: rtsp://u:***@h/\n";
+    let back = restore(plain, old).expect("known");
+    let root = super::tree::parse(&back).expect("yaml");
+    let super::tree::Item::Seq(items) = root.get("targets").expect("list") else { panic!("no list") };
+    assert_eq!(items[0].get("url").and_then(|u| u.text()), Some("rtsp://u:a'b\"c:d@h/"));
+}
+
+#[test]
+fn text_that_is_no_yaml_is_hidden_too() {
+    let broken = "targets:\n - {url: rtsp://u:hunter1@h/\n   password: hunter2\n]";
+    let hidden = hide(broken);
+    assert!(!hidden.contains("hunter"), "{hidden}");
+    assert_eq!(restore(&hidden, broken).as_deref(), Ok(broken));
+}
+
+#[test]
+fn fields_of_a_form_get_their_secrets_back() {
+    let json = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).expect("json");
+    let lab = Some(("lab", "Lab"));
+    for (fields, wanted) in [
+        (r#"{"url":"http://10.0.0.6/b?key=***"}"#, Some(r#"{"url":"http://10.0.0.6/b?key=hunter3"}"#)),
+        (r#"{"password":"***"}"#, Some(r#"{"password":"hunter5"}"#)),
+        (
+            r#"{"headers":{"Accept":"x","Authorization":"***"}}"#,
+            Some(r#"{"headers":{"Accept":"x","Authorization":"Bearer hunter4"}}"#),
+        ),
+        (r#"{"url":"http://evil/?key=***"}"#, None),
+        (r#"{"url":"http://evil/","password":"***"}"#, None),
+        (r#"{"interval":"5s"}"#, Some(r#"{"interval":"5s"}"#)),
+    ] {
+        let mut map = json(fields);
+        match (restore_fields(&mut map, FILE, lab), wanted) {
+            (Ok(()), Some(wanted)) => assert_eq!(map, json(wanted), "{fields}"),
+            (Err(problems), None) => assert_eq!(problems.len(), 1, "{fields}"),
+            (other, _) => panic!("{fields}: {other:?}"),
+        }
+    }
+    assert!(restore_fields(&mut json(r#"{"url":"rtsp://u:***@h/"}"#), FILE, None).is_err(), "a new target knows none");
+}
+
+#[test]
+fn the_fields_of_a_target_are_shown_without_secrets() {
+    let fields = fields_of(FILE, "lab", "Lab").expect("known");
+    assert_eq!(fields["headers"]["Authorization"], "***");
+    assert_eq!(fields["password"], "***");
+    assert!(!fields.to_string().contains("hunter"), "{fields}");
+    assert_eq!(fields_of(FILE, "door", "Door").expect("by name")["url"], "rtsp://u:***@10.0.0.5:554/s1?token=***&x=1");
+    assert_eq!(fields_of(FILE, "none", "None"), None);
+}
+
+#[test]
+fn words_from_elsewhere_are_cleaned() {
+    for (text, shown) in [
+        ("cannot open rtsp://u:pw1@h/x, sorry", "cannot open rtsp://u:***@h/x, sorry"),
+        ("see http://h/?a=1&token=abc&b=2", "see http://h/?a=1&token=***&b=2"),
+        ("12:30 at a@b", "12:30 at a@b"),
+        ("http://h:80/a@b", "http://h:80/a@b"),
+    ] {
+        assert_eq!(hide_in_words(text), shown);
+    }
+}

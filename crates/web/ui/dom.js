@@ -1,0 +1,74 @@
+// Builds DOM nodes. Text only ever becomes text nodes: nothing from a server is parsed as HTML anywhere on the page.
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+function fill(node, props, children) {
+  for (const [key, value] of Object.entries(props || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith('on')) node.addEventListener(key.slice(2), value);
+    else if (key === 'class') node.setAttribute('class', value);
+    else if (key === 'value') node.value = value;
+    else if (key === 'checked') node.checked = Boolean(value);
+    else if (key === 'style') Object.assign(node.style, value);
+    else node.setAttribute(key, value === true ? '' : String(value));
+  }
+  append(node, children);
+  return node;
+}
+
+function append(node, children) {
+  for (const child of children.flat(3)) {
+    if (child === null || child === undefined || child === false) continue;
+    node.append(child instanceof Node ? child : String(child));
+  }
+}
+
+/** An HTML element: h('p', {class: 'x', onclick: f}, 'text', node, [nodes]). */
+export function h(tag, props, ...children) {
+  return fill(document.createElement(tag), props, children);
+}
+
+/** The same for SVG. */
+export function s(tag, props, ...children) {
+  return fill(document.createElementNS(SVG, tag), props, children);
+}
+
+/** Replaces what `node` holds. */
+export function put(node, ...children) {
+  node.replaceChildren();
+  append(node, children);
+  return node;
+}
+
+/** Sets text only where it differs, so that selections and layout survive updates. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** A link inside the dashboard: the router takes it. */
+export function link(href, props, ...children) {
+  return h('a', { ...props, href, 'data-link': true }, ...children);
+}
+
+let toasts = null;
+/** A short message at the corner; kind is 'good' or 'bad'. */
+export function toast(text, kind = 'good') {
+  if (!toasts) document.body.append(toasts = h('div', { class: 'toasts', role: 'status', 'aria-live': 'polite' }));
+  const node = h('div', { class: `toast ${kind}` }, text);
+  toasts.append(node);
+  setTimeout(() => node.remove(), kind === 'bad' ? 9000 : 4500);
+}
+
+/** Asks; resolves to true or false. The dangerous button says what it does. */
+export function ask(title, text, action, danger = true) {
+  return new Promise((resolve) => {
+    const done = (answer) => { dialog.close(); dialog.remove(); resolve(answer); };
+    const dialog = h('dialog', { 'aria-label': title, oncancel: () => done(false) },
+      h('div', { class: 'inner' }, h('h2', {}, title), h('p', { class: 'muted wrap' }, text),
+        h('div', { class: 'actions' },
+          h('button', { class: 'btn', type: 'button', onclick: () => done(false) }, 'Cancel'),
+          h('button', { class: danger ? 'btn danger solid' : 'btn primary', type: 'button', onclick: () => done(true) }, action))));
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}

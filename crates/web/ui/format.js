@@ -1,0 +1,105 @@
+// Words for numbers. What is unknown is a dash, never zero and never good.
+
+import { session } from './api.js';
+
+export const NONE = '–';
+
+let zone = null;
+/** The zone for presentation: what this browser chose, else the server's. */
+export function timezone() {
+  if (zone) return zone;
+  try { zone = localStorage.getItem('timezone'); } catch { /* storage denied */ }
+  return zone || session.timezone || 'UTC';
+}
+export function setTimezone(name) {
+  zone = name || null;
+  try { name ? localStorage.setItem('timezone', name) : localStorage.removeItem('timezone'); } catch { /* storage denied */ }
+  formats.clear();
+}
+
+const formats = new Map();
+function format(kind, options) {
+  const key = `${kind} ${timezone()}`;
+  if (!formats.has(key)) {
+    let f;
+    try { f = new Intl.DateTimeFormat('en-GB', { ...options, timeZone: timezone() }); } catch { f = new Intl.DateTimeFormat('en-GB', { ...options, timeZone: 'UTC' }); }
+    formats.set(key, f);
+  }
+  return formats.get(key);
+}
+const DATE = { year: 'numeric', month: '2-digit', day: '2-digit' };
+const TIME = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' };
+
+export function dateTime(ms) {
+  if (ms === null || ms === undefined) return NONE;
+  const p = Object.fromEntries(format('dt', { ...DATE, ...TIME }).formatToParts(ms).map((x) => [x.type, x.value]));
+  return `${p.year}-${p.month}-${p.day} ${p.hour}:${p.minute}:${p.second}`;
+}
+export const clock = (ms) => (ms === null || ms === undefined ? NONE : format('t', TIME).format(ms));
+export const hourMinute = (ms) => format('hm', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(ms);
+export const dayMonth = (ms) => format('dm', { day: '2-digit', month: 'short' }).format(ms);
+
+/** A span in its two greatest units: 3 d 4 h, 5 min 2 s, 340 ms. */
+export function span(ms) {
+  if (ms === null || ms === undefined || Number.isNaN(ms)) return NONE;
+  if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
+  let rest = Math.floor(ms / 1000);
+  const out = [];
+  for (const [unit, size] of [['d', 86400], ['h', 3600], ['min', 60], ['s', 1]]) {
+    const n = Math.floor(rest / size);
+    rest -= n * size;
+    if (n || out.length) out.push(`${n} ${unit}`);
+    if (out.length === 2) break;
+  }
+  return out.filter((x, i) => i === 0 || !x.startsWith('0 ')).join(' ');
+}
+export const ago = (ms, now) => (ms === null || ms === undefined ? NONE : `${span(Math.max(0, now - ms))} ago`);
+export const millis = (ms) => (ms === null || ms === undefined ? NONE : ms >= 10000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms)} ms`);
+
+/** Availability: never rounds up to 100 %. */
+export function percent(ratio) {
+  if (ratio === null || ratio === undefined) return NONE;
+  if (ratio >= 1) return '100 %';
+  const digits = ratio >= 0.9999 ? 3 : ratio >= 0.99 ? 2 : 1;
+  const scale = 10 ** digits;
+  return `${(Math.floor(ratio * 100 * scale) / scale).toFixed(digits)} %`;
+}
+export const count = (n) => (n === null || n === undefined ? NONE : n.toLocaleString('en'));
+export function bytes(n) {
+  if (n === null || n === undefined) return NONE;
+  for (const unit of ['B', 'KiB', 'MiB', 'GiB']) {
+    if (n < 1024 || unit === 'GiB') return `${n >= 100 || unit === 'B' ? Math.round(n) : n.toFixed(1)} ${unit}`;
+    n /= 1024;
+  }
+  return NONE;
+}
+export const number = (x) => (x === null || x === undefined ? NONE : String(Math.round(x * 100) / 100));
+
+/** One track in short: h264 1280×720 25 fps, aac 48 kHz stereo. */
+export function track(t) {
+  const out = [t.codec];
+  if (t.width && t.height) out.push(`${t.width}×${t.height}`);
+  if (t.fps) out.push(`${number(t.fps)} fps`);
+  if (t.sample_rate_hz) out.push(`${number(t.sample_rate_hz / 1000)} kHz`);
+  return out.join(' ');
+}
+
+const FACTS = {
+  status_code: 'Status code', server: 'Server', cert_expires_at: 'Certificate ends', cert_unchecked: 'Certificate not checked',
+  tls_version: 'TLS version', transport: 'Transport', rtp_packets: 'RTP packets', rtp_lost: 'RTP packets lost', body_bytes: 'Body',
+  redirects: 'Redirects', content_type: 'Content type', frame_bytes: 'Frame', head_refused: 'HEAD refused, GET used', peer: 'Peer',
+};
+export const factName = (key) => FACTS[key] || key.replaceAll('_', ' ');
+export function factValue(key, value) {
+  if (value === null || value === undefined) return NONE;
+  if (key.endsWith('_at')) return dateTime(value);
+  if (key.endsWith('_bytes')) return bytes(value);
+  if (value === true) return 'yes';
+  if (value === false) return 'no';
+  return typeof value === 'number' ? number(value) : String(value);
+}
+
+export const STATUS = { up: 'Up', degraded: 'Degraded', down: 'Down', unknown: 'Unknown', paused: 'Paused', maintenance: 'Maintenance' };
+export const PHASES = ['resolve', 'connect', 'tls', 'options', 'describe', 'setup', 'play', 'handshake', 'first_byte', 'transfer', 'media', 'check'];
+export const phaseName = (p) => p.replaceAll('_', ' ');
+export const phaseColour = (p) => `var(--c${(Math.max(0, PHASES.indexOf(p)) % 8) + 1})`;

@@ -1,0 +1,94 @@
+// Now, as the server tells it: one event stream, one map of targets. Reconnects by itself and says when it is cut off.
+
+export const now = {
+  targets: new Map(), // id -> target, in the order of the configuration
+  health: null,
+  config: null,
+  connected: false,
+  lostAt: null,
+  loaded: false,
+  skew: 0, // server's clock minus this browser's, in ms
+};
+
+const listeners = new Set();
+/** `f(what, ids)` is called after each change; what is 'targets' | 'list' | 'health' | 'config' | 'connection' | 'incident'. Answers how to stop. */
+export function subscribe(f) {
+  listeners.add(f);
+  return () => listeners.delete(f);
+}
+function tell(what, ids) {
+  for (const f of [...listeners]) f(what, ids);
+}
+
+/** The server's time. */
+export const serverNow = () => Date.now() + now.skew;
+
+// The server pings every 10 s: silence for longer than two of them means that the connection is dead without a word.
+const SILENCE_MS = 25000;
+const RETRY_MIN_MS = 500;
+const RETRY_MAX_MS = 10000;
+
+let source = null;
+let watchdog = 0;
+let retry = RETRY_MIN_MS;
+let timer = 0;
+let pending = null;
+
+export function start() {
+  if (source || timer) return;
+  open();
+}
+
+export function stop() {
+  clearTimeout(timer);
+  clearInterval(watchdog);
+  timer = 0;
+  source?.close();
+  source = null;
+}
+
+function lost() {
+  stop();
+  if (now.connected || now.lostAt === null) {
+    now.connected = false;
+    now.lostAt = Date.now();
+    tell('connection');
+  }
+  timer = setTimeout(() => { timer = 0; open(); }, retry + Math.random() * retry * 0.3);
+  retry = Math.min(retry * 2, RETRY_MAX_MS);
+}
+
+function open() {
+  let heard = Date.now();
+  source = new EventSource('/api/v1/events');
+  const on = (name, f) => source.addEventListener(name, (e) => { heard = Date.now(); f(e.data ? JSON.parse(e.data) : null); });
+  source.onerror = () => lost();
+  watchdog = setInterval(() => { if (Date.now() - heard > SILENCE_MS) lost(); }, 2000);
+  on('board', (b) => {
+    retry = RETRY_MIN_MS;
+    now.targets = new Map(b.targets.map((t) => [t.id, t]));
+    now.health = b.health;
+    now.skew = b.at - Date.now();
+    now.connected = now.loaded = true;
+    now.lostAt = null;
+    tell('connection');
+    tell('health');
+    tell('list');
+  });
+  on('target', (t) => {
+    const fresh = !now.targets.has(t.id);
+    now.targets.set(t.id, t);
+    if (fresh) return tell('list');
+    // Many targets change in one tick: the pages are told once a frame.
+    if (!pending) {
+      pending = new Set();
+      setTimeout(() => { const ids = pending; pending = null; tell('targets', ids); }, 16);
+    }
+    pending.add(t.id);
+  });
+  on('removed', (r) => { if (now.targets.delete(r.id)) tell('list'); });
+  on('health', (x) => { now.health = x; tell('health'); });
+  on('config', (c) => { now.config = c; tell('config'); });
+  on('incident', (i) => tell('incident', i));
+  on('ping', () => {});
+}
