@@ -6,6 +6,8 @@
 pub mod attempt;
 pub mod clock;
 pub mod dial;
+pub mod http;
+mod meter;
 pub mod resolve;
 pub mod task;
 mod tls;

@@ -50,7 +50,7 @@ const MAX_PEM_BYTES: u64 = 4 * 1024 * 1024;
 /// Most configurations kept: one per different set of TLS keys, which are few; when full the cache starts anew.
 const MAX_CACHED: usize = 256;
 
-/// The keys that every kind with TLS has. Append them with [`with_tls_fields`].
+/// The keys that every kind with TLS has. Each kind appends them to its own.
 pub const TLS_FIELDS: [Field; 5] = [
     Field::new(
         "tls_trust",
@@ -75,22 +75,6 @@ pub const TLS_FIELDS: [Field; 5] = [
         "Host name to send and to expect in the certificate, when it is not the host of the URL.",
     ),
 ];
-
-/// `own` followed by [`TLS_FIELDS`], for a kind's static table. `N` is the sum of both lengths.
-///
-/// # Panics
-/// While compiling, when `N` is not that sum.
-#[must_use]
-pub const fn with_tls_fields<const N: usize>(own: &[Field]) -> [Field; N] {
-    assert!(own.len() + TLS_FIELDS.len() == N, "N must be the number of own fields plus 5");
-    let mut all = [TLS_FIELDS[0]; N];
-    let mut i = 0;
-    while i < N {
-        all[i] = if i < own.len() { own[i] } else { TLS_FIELDS[i - own.len()] };
-        i += 1;
-    }
-    all
-}
 
 impl TlsOptions {
     /// Reads the keys of [`TLS_FIELDS`] from a section that has them. What contradicts itself becomes a problem.
