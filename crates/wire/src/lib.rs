@@ -3,7 +3,15 @@
 //! Everything here reads hostile input: each parser has named limits, returns typed errors that say where, and never
 //! panics. Nothing here opens a socket, reads a clock, logs, or knows another crate of the workspace.
 
+pub mod aac;
+pub mod audio;
 pub mod auth;
+mod bits;
+pub mod fuzz_bodies;
+pub mod h264;
+pub mod h265;
+pub mod jpeg;
+pub mod multipart;
 pub mod rtp;
 pub mod rtsp;
 pub mod sdp;

@@ -57,8 +57,9 @@ pub struct Digest {
     pub opaque: Option<String>,
     /// Hash; MD5 when the server named none.
     pub algorithm: Algorithm,
-    /// Whether the server named the hash; some cameras refuse an answer that names what they did not.
-    pub names_algorithm: bool,
+    /// The hash in the server's own spelling, to be repeated: some cameras refuse an answer that names it when they did
+    /// not, or spells it otherwise.
+    pub algorithm_word: Option<String>,
     /// Whether protection `auth` is offered; otherwise the answer is that of RFC 2069.
     pub qop_auth: bool,
     /// Whether the last answer failed only because its nonce was too old.
@@ -200,7 +201,7 @@ impl Raw<'_> {
             nonce,
             opaque: self.get("opaque").map(str::to_owned),
             algorithm,
-            names_algorithm: named.is_some(),
+            algorithm_word: named.map(str::to_owned),
             qop_auth,
             stale: says("stale", "true"),
             utf8: says("charset", "UTF-8"),

@@ -86,9 +86,9 @@ fn write(digest: &Digest, user: &str, uri: &str, nonce_count: u32, cnonce: &str,
         answer.push_str(", ");
         push_quoted(&mut answer, name, value);
     }
-    if digest.names_algorithm {
+    if let Some(word) = &digest.algorithm_word {
         answer.push_str(", algorithm=");
-        answer.push_str(digest.algorithm.as_str());
+        answer.push_str(word);
     }
     if let Some(opaque) = &digest.opaque {
         answer.push_str(", ");
