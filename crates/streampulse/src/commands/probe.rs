@@ -1,0 +1,217 @@
+//! `streampulse probe URL`: one look, told to a person, a program or a Nagios.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use engine::config::{Overrides, load};
+use model::fault::FaultKind;
+use model::observation::Observation;
+use model::phase::Phases;
+use model::reading::{FactValue, Track};
+use model::target::Target;
+use model::verdict::{Grade, Verdict, judge};
+use net::clock::SystemClock;
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::ProbeArgs;
+use crate::say;
+
+/// Exit code for "unknown or misuse".
+pub(crate) const UNKNOWN: u8 = 3;
+
+/// Runs the command.
+pub(crate) async fn probe(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
+    let target = match target_of(args) {
+        Ok(target) => target,
+        Err(problems) => {
+            for problem in problems {
+                say::err(&format!("streampulse probe: {problem}"));
+            }
+            return Ok(ExitCode::from(UNKNOWN));
+        }
+    };
+    let built = probe::kind::build(&target).map_err(|p| anyhow::anyhow!("{}", p[0]))?;
+    let prober = probe::run::Prober::new(Arc::new(SystemClock::new()));
+    let cancel = CancellationToken::new();
+    let seen = tokio::select! {
+        seen = prober.observe(&target, built.as_ref(), &cancel) => seen,
+        _ = tokio::signal::ctrl_c() => {
+            say::err("streampulse probe: interrupted");
+            return Ok(ExitCode::from(UNKNOWN));
+        }
+    };
+    let verdict = judge(&target.expect, &seen);
+    let (status, code) = status_of(&seen, &verdict);
+    say::out(&if args.json { json_text(&target, &seen, &verdict, status)? } else { human(&target, &seen, &verdict, status) });
+    Ok(ExitCode::from(code))
+}
+
+/// The target that the arguments describe, checked by the loader of configuration files.
+fn target_of(args: &ProbeArgs) -> Result<Target, Vec<String>> {
+    let mut fields = Map::new();
+    fields.insert("name".into(), json!("probe"));
+    fields.insert("url".into(), json!(literal(&args.url)));
+    fields.insert("timeout".into(), json!(args.timeout));
+    fields.insert("interval".into(), json!("1d"));
+    for (key, value) in [("kind", &args.kind), ("depth", &args.depth)] {
+        if let Some(value) = value {
+            fields.insert(key.into(), json!(literal(value)));
+        }
+    }
+    if args.insecure {
+        fields.insert("tls_trust".into(), json!("insecure"));
+    }
+    if let Some(file) = &args.ca_file {
+        fields.insert("ca_file".into(), json!(literal(&file.to_string_lossy())));
+    }
+    for option in &args.options {
+        let (key, value) = option.split_once('=').ok_or_else(|| vec![format!("-o {option}: write it as KEY=VALUE")])?;
+        insert(&mut fields, key, scalar(value));
+    }
+    // JSON is YAML: the same loader, the same words, the same problems as for a file.
+    let text = json!({ "targets": [fields] }).to_string();
+    let mut config = load(&text, &|_| None, &Overrides::default()).map_err(|problems| {
+        // Places of a text that nobody wrote would only confuse.
+        problems.into_iter().map(|p| p.path.trim_start_matches("targets[0].").to_owned() + ": " + &p.message
+            + &p.remedy.map_or(String::new(), |r| format!(" ({r})"))).collect::<Vec<_>>()
+    })?;
+    Ok(config.targets.remove(0))
+}
+
+/// Keeps a text literal: the loader replaces `${VAR}`.
+fn literal(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+fn insert(fields: &mut Map<String, Value>, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            fields.insert(key.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let entry = fields.entry(section.to_owned()).or_insert_with(|| json!({}));
+            if let Value::Object(inner) = entry {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// Numbers and truth values as such, `[a, b]` as a list, everything else as text.
+fn scalar(text: &str) -> Value {
+    match serde_json::from_str::<Value>(text) {
+        Ok(value @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_))) => value,
+        _ => Value::String(literal(text)),
+    }
+}
+
+fn status_of(seen: &Observation, verdict: &Verdict) -> (&'static str, u8) {
+    let ours = seen.look.fault.as_ref().is_some_and(|f| matches!(f.kind, FaultKind::Internal | FaultKind::ToolMissing));
+    match verdict.grade {
+        _ if ours => ("unknown", UNKNOWN),
+        Grade::Pass => ("up", 0),
+        Grade::Warn => ("degraded", 1),
+        Grade::Fail => ("down", 2),
+    }
+}
+
+fn ms(value: std::time::Duration) -> f64 {
+    (value.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn json_text(target: &Target, seen: &Observation, verdict: &Verdict, status: &str) -> anyhow::Result<String> {
+    let body = json!({
+        "target": target.address.to_string(),
+        "kind": target.kind,
+        "status": status,
+        "fault": seen.look.fault.as_ref().map(|f| json!({ "kind": f.kind.as_str(), "phase": f.phase.as_str(), "detail": f.detail })),
+        "reasons": verdict.reasons.iter().map(|r| r.text.as_str()).collect::<Vec<_>>(),
+        "took_ms": ms(seen.took),
+        "phases_ms": phases_json(&seen.look.phases),
+        "tracks": seen.look.reading.tracks.iter().map(track_json).collect::<Vec<_>>(),
+        "facts": seen.look.reading.facts.iter().map(|(k, v)| ((*k).to_owned(), fact_json(v))).collect::<Map<_, _>>(),
+    });
+    Ok(serde_json::to_string_pretty(&body)?)
+}
+
+fn phases_json(phases: &Phases) -> Value {
+    Value::Object(phases.iter().map(|(p, d)| (p.as_str().to_owned(), json!(ms(d)))).collect())
+}
+
+fn track_json(t: &Track) -> Value {
+    json!({
+        "media": t.media.as_str(), "codec": t.codec, "profile": t.profile, "width": t.width, "height": t.height, "fps": t.fps,
+        "bitrate_bps": t.bitrate_bps, "sample_rate_hz": t.sample_rate_hz, "channels": t.channels,
+    })
+}
+
+fn fact_json(value: &FactValue) -> Value {
+    match value {
+        FactValue::Text(t) => json!(t),
+        FactValue::Int(i) => json!(i),
+        FactValue::Num(x) => json!(x),
+        FactValue::Flag(b) => json!(b),
+        FactValue::Time(t) => json!(t.0),
+    }
+}
+
+/// The first line is what Nagios reads: status, words, `|`, performance data. The lines below are for people.
+fn human(target: &Target, seen: &Observation, verdict: &Verdict, status: &str) -> String {
+    let what = match (verdict.headline(), seen.look.reading.tracks.as_slice()) {
+        ("", []) => "answered".to_owned(),
+        ("", tracks) => tracks.iter().map(track_text).collect::<Vec<_>>().join(", "),
+        (headline, _) => headline.to_owned(),
+    };
+    let mut perf = format!("took={:.1}ms;;;0", ms(seen.took));
+    for (phase, took) in seen.look.phases.iter() {
+        let _infallible = write!(perf, " {phase}={:.1}ms;;;0", ms(took));
+    }
+    // A pipe would end the words early for Nagios.
+    let mut text = format!("{} {}: {} | {perf}", status.to_uppercase(), target.address, what.replace('|', "/"));
+    let reading = &seen.look.reading;
+    for reason in verdict.reasons.iter().skip(1) {
+        let _infallible = write!(text, "\n  also: {}", reason.text);
+    }
+    let proven = reading.proven.map_or(String::new(), |d| format!(", proven: {d}"));
+    let _infallible = write!(text, "\n  kind {}, took {:.1} ms{proven}", target.kind, ms(seen.took));
+    for track in &reading.tracks {
+        let received = if track.proven { "" } else { " (announced, not received)" };
+        let _infallible = write!(text, "\n  {}: {}{received}", track.media, track_text(track));
+    }
+    for (key, value) in &reading.facts {
+        let _infallible = write!(text, "\n  {}: {}", key.replace('_', " "), fact_text(value));
+    }
+    text
+}
+
+fn fact_text(value: &FactValue) -> String {
+    match value {
+        FactValue::Time(t) => jiff::Timestamp::from_millisecond(t.0).map_or_else(|_| t.0.to_string(), |t| t.to_string()),
+        FactValue::Flag(b) => (if *b { "yes" } else { "no" }).to_owned(),
+        FactValue::Text(t) => t.clone(),
+        FactValue::Int(i) => i.to_string(),
+        FactValue::Num(x) => format!("{x:.3}"),
+    }
+}
+
+fn track_text(t: &Track) -> String {
+    let mut text = t.codec.clone();
+    if let Some(profile) = &t.profile {
+        let _infallible = write!(text, " {profile}");
+    }
+    if let (Some(w), Some(h)) = (t.width, t.height) {
+        let _infallible = write!(text, " {w}x{h}");
+    }
+    if let Some(fps) = t.fps {
+        let _infallible = write!(text, " {} fps", (fps * 100.0).round() / 100.0);
+    }
+    if let Some(rate) = t.sample_rate_hz {
+        let _infallible = write!(text, " {rate} Hz");
+    }
+    if let Some(channels) = t.channels {
+        let _infallible = write!(text, " {channels} ch");
+    }
+    text
+}
