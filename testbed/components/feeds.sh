@@ -4,7 +4,7 @@
 # play CLIP: the start of every feed's command, into the array FEED. -re keeps to the clip's clock, -stream_loop -1 never ends.
 play() { FEED=("${FFMPEG[@]}" -re -stream_loop -1 -i "$S/media/$1"); }
 
-TS_PACKETS="pkt_size=1316" # seven TS packets of 188 bytes: fits one Ethernet frame
+TS_PACKETS="pkt_size=1316&localaddr=$A" # seven TS packets of 188 bytes fit one Ethernet frame; sent from the loopback interface
 
 component udpts kind=core files=media
 start_udpts() {

@@ -10,7 +10,7 @@ start_mcast() {
   ip -n testbed link set lo multicast on
   ip -n testbed route replace 239.0.0.0/8 dev lo
   play h264_360p.mp4
-  run mcast ip netns exec testbed "${FEED[@]}" -c copy -f mpegts "udp://239.255.42.1:18512?$TS_PACKETS&ttl=1&localaddr=$A"
+  run mcast ip netns exec testbed "${FEED[@]}" -c copy -f mpegts "udp://239.255.42.1:18512?$TS_PACKETS&ttl=1"
 }
 stopped_mcast() {
   [ -e "$S/netns.made" ] || return 0
