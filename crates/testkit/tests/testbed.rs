@@ -1,6 +1,8 @@
 //! The testbed itself: it is reachable, it stays on the loopback interface, and its verbs do what they say. The other
 //! tests believe it. Needs `STREAMPULSE_TESTBED=1` and `TESTBED_DIR`; says loudly when it was skipped.
 
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -137,7 +139,7 @@ fn a_stranger_is_never_signalled() {
 /// A folder of this test's own.
 fn own_folder() -> PathBuf {
     let folder = std::env::temp_dir().join(format!("testbed-test-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).expect("the system has a folder for temporary files");
     folder
 }
 
