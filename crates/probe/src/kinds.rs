@@ -6,11 +6,12 @@ use model::address::Address;
 use crate::kind::Kind;
 
 pub(crate) mod http;
+pub(crate) mod mjpeg;
 pub(crate) mod rtsp;
 pub(crate) mod tcp;
 
 /// Every kind, by name.
-pub static KINDS: &[&Kind] = &[&http::KIND, &rtsp::KIND, &tcp::KIND];
+pub static KINDS: &[&Kind] = &[&http::KIND, &mjpeg::KIND, &rtsp::KIND, &tcp::KIND];
 
 /// The kind of this name.
 #[must_use]
