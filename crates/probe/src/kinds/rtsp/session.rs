@@ -1,0 +1,310 @@
+//! One RTSP session: DESCRIBE, SETUP of the selected tracks, PLAY, then packets by track. Owns the order of requests and
+//! what a status code means; judges no packet.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::address::Address;
+use model::fault::{Fault, FaultKind};
+use model::phase::Phase;
+use net::attempt::Attempt;
+use net::dial::io_fault;
+use tokio::time::{Instant, timeout_at};
+use wire::rtsp::{Lower, Method, Response, SessionHeader, Transport};
+use wire::sdp::{self, Direction, Media, MediaKind};
+use wire::tracks::{self, TrackInfo};
+
+use super::connection::{Connection, Incoming};
+use super::udp::{PortPair, Room};
+
+/// Tracks set up in one session at most: cameras announce two or three, and each costs a round trip.
+const MAX_TRACKS: usize = 16;
+/// Life of a session whose server names none (RFC 2326 section 12.37).
+const DEFAULT_SESSION_LIFE: Duration = Duration::from_secs(60);
+/// Shortest pause between two keep-alives, whatever the server claims.
+const MIN_KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// Which tracks are selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// Picture and sound.
+    All,
+    /// Picture alone.
+    Video,
+    /// Sound alone.
+    Audio,
+}
+
+/// What DESCRIBE told.
+pub(crate) struct Description {
+    /// URI that means the whole session.
+    aggregate: String,
+    base: String,
+    pub(super) session: sdp::Session,
+    pub(super) tracks: Vec<TrackInfo>,
+}
+
+/// What came of DESCRIBE.
+pub(super) enum Described {
+    Here(Description),
+    /// The stream lives elsewhere.
+    Moved(String),
+}
+
+/// What came of SETUP.
+pub(super) enum SetUp {
+    Ready(Playing),
+    /// 461: the server does not do this transport.
+    Unsupported(Fault),
+}
+
+/// One selected track and the way its packets come.
+struct Lane {
+    /// Index in the description.
+    track: usize,
+    way: Way,
+}
+
+enum Way {
+    Channel(u8),
+    Ports(PortPair),
+}
+
+/// A session with its tracks set up.
+pub(crate) struct Playing {
+    lanes: Vec<Lane>,
+    room: Room,
+    life: Duration,
+    keep_alive_at: Option<Instant>,
+    aggregate: String,
+}
+
+/// DESCRIBE of `address`.
+pub(super) async fn describe(
+    at: &mut Attempt<'_>,
+    connection: &mut Connection,
+    address: &Address,
+) -> Result<Described, Fault> {
+    let uri = address.expose_url().as_str();
+    let fields = [("Accept", "application/sdp")];
+    let asked = connection.ask(Phase::Describe, Method::Describe, uri, &fields);
+    let reply = at.run(Phase::Describe, asked).await?;
+    if let 301 | 302 | 303 | 305 | 307 | 308 = reply.status {
+        let to = reply.headers.get("Location").map(str::trim).filter(|l| !l.is_empty());
+        return match to {
+            Some(to) => Ok(Described::Moved(to.to_owned())),
+            None => Err(Fault::protocol(Phase::Describe, format!("{} and does not say where to", said(&reply)))),
+        };
+    }
+    check(&reply, Phase::Describe, &Method::Describe)?;
+    let session = sdp::parse(&reply.body)
+        .map_err(|e| Fault::protocol(Phase::Describe, format!("the description cannot be read: {e}")))?;
+    let base = sdp::base_url(uri, &reply.headers);
+    let aggregate = sdp::resolve_control(&base, session.control.as_deref());
+    let tracks = tracks::tracks(&session);
+    Ok(Described::Here(Description { aggregate, base, session, tracks }))
+}
+
+impl Description {
+    /// Indices of the tracks to set up.
+    ///
+    /// Passed over are tracks that are switched off, that are not RTP, and back channels: a `sendonly` track beside a
+    /// `recvonly` one of the same kind is where an ONVIF camera listens (ONVIF Streaming Specification 5.3).
+    pub(super) fn select(&self, selection: Selection) -> Result<Vec<usize>, Fault> {
+        let wanted = |media: &Media| match media.kind {
+            MediaKind::Video => selection != Selection::Audio,
+            MediaKind::Audio => selection != Selection::Video,
+            _ => false,
+        };
+        let receives =
+            |kind| self.session.medias.iter().any(|m| m.kind == kind && m.direction == Direction::ReceiveOnly);
+        let takes = |media: &Media| match media.direction {
+            Direction::Inactive => false,
+            Direction::SendOnly => !receives(media.kind),
+            Direction::SendReceive | Direction::ReceiveOnly => true,
+        };
+        let medias = self.session.medias.iter().enumerate();
+        let found: Vec<_> =
+            medias.filter(|(_, m)| wanted(m) && takes(m) && !m.formats.is_empty()).map(|(i, _)| i).collect();
+        let fault = |kind, detail: String| Err(Fault::new(kind, Phase::Describe, detail));
+        match (found.len(), selection) {
+            (0, Selection::All) => {
+                fault(FaultKind::NoMedia, "the description announces neither picture nor sound".to_owned())
+            }
+            (0, Selection::Video) => fault(FaultKind::NoMedia, "the description announces no video track".to_owned()),
+            (0, Selection::Audio) => fault(FaultKind::NoMedia, "the description announces no audio track".to_owned()),
+            (n, _) if n > MAX_TRACKS => fault(
+                FaultKind::TooLarge,
+                format!("the description announces {n} tracks, at most {MAX_TRACKS} are set up"),
+            ),
+            _ => Ok(found),
+        }
+    }
+}
+
+/// SETUP of the tracks over one transport.
+pub(super) async fn set_up(
+    at: &mut Attempt<'_>,
+    connection: &mut Connection,
+    description: &Description,
+    selected: &[usize],
+    lower: Lower,
+) -> Result<SetUp, Fault> {
+    let mut lanes = Vec::with_capacity(selected.len());
+    for (place, &track) in selected.iter().enumerate() {
+        let uri = sdp::resolve_control(&description.base, description.session.medias[track].control.as_deref());
+        let (offer, ports) = offer(connection, place, lower).await?;
+        let transport = offer.to_string();
+        let fields = [("Transport", transport.as_str())];
+        let asked = connection.ask(Phase::Setup, Method::Setup, &uri, &fields);
+        let reply = at.run(Phase::Setup, asked).await?;
+        if reply.status == 461 {
+            return Ok(SetUp::Unsupported(status_fault(&reply, Phase::Setup, &Method::Setup)));
+        }
+        check(&reply, Phase::Setup, &Method::Setup)?;
+        if let Some(field) = reply.headers.get("Session") {
+            let session = SessionHeader::parse(field).map_err(|e| Fault::protocol(Phase::Setup, e.to_string()))?;
+            connection.keep(session, &description.aggregate);
+        }
+        lanes.push(Lane { track, way: agreed(&reply, &offer, ports)? });
+    }
+    let life = connection.session().and_then(|s| s.timeout_s).map(|s| Duration::from_secs(s.into()));
+    Ok(SetUp::Ready(Playing {
+        lanes,
+        room: Room::default(),
+        life: life.unwrap_or(DEFAULT_SESSION_LIFE),
+        keep_alive_at: None,
+        aggregate: description.aggregate.clone(),
+    }))
+}
+
+/// The transport to ask for, with the ports opened for it.
+async fn offer(connection: &Connection, place: usize, lower: Lower) -> Result<(Transport, Option<PortPair>), Fault> {
+    if lower == Lower::Tcp {
+        // At most MAX_TRACKS tracks: the channels fit a byte.
+        let channel = u8::try_from(place * 2).unwrap_or(u8::MAX - 1);
+        return Ok((Transport::tcp(channel, channel + 1), None));
+    }
+    let opened = async {
+        let (local, peer) = connection.addresses()?;
+        let pair = PortPair::open(local.ip(), peer.ip()).await?;
+        let (rtp, rtcp) = pair.ports()?;
+        Ok::<_, std::io::Error>((Transport::udp(rtp, rtcp), Some(pair)))
+    };
+    opened.await.map_err(|e| {
+        Fault::new(FaultKind::Internal, Phase::Setup, format!("no pair of UDP ports could be opened here: {e}"))
+    })
+}
+
+/// The way that the server agreed to, which may name other channels than asked for.
+fn agreed(reply: &Response, offer: &Transport, ports: Option<PortPair>) -> Result<Way, Fault> {
+    let answer = reply.headers.get("Transport").map(Transport::parse).transpose();
+    let answer = answer.map_err(|e| Fault::protocol(Phase::Setup, e.to_string()))?;
+    if let Some(other) = answer.as_ref().filter(|a| a.lower != offer.lower) {
+        let detail = format!("the server was asked for {offer} and chose {other}");
+        return Err(Fault::protocol(Phase::Setup, detail));
+    }
+    match ports {
+        Some(pair) => Ok(Way::Ports(pair)),
+        None => {
+            let channels = answer.and_then(|a| a.interleaved).or(offer.interleaved);
+            Ok(Way::Channel(channels.map_or(0, |(rtp, _)| rtp)))
+        }
+    }
+}
+
+impl Playing {
+    /// PLAY of everything that was set up.
+    pub(super) async fn play(&mut self, at: &mut Attempt<'_>, connection: &mut Connection) -> Result<(), Fault> {
+        let fields = [("Range", "npt=0.000-")];
+        let asked = connection.ask(Phase::Play, Method::Play, &self.aggregate, &fields);
+        let reply = at.run(Phase::Play, asked).await?;
+        self.keep_alive_at = Some(Instant::now() + self.pause());
+        check(&reply, Phase::Play, &Method::Play)
+    }
+
+    fn pause(&self) -> Duration {
+        (self.life / 2).max(MIN_KEEP_ALIVE)
+    }
+
+    /// The next RTP packet (or what the server sends in its place), with the index of its track in the description.
+    /// Keeps the session alive meanwhile. Safe to drop and call again.
+    pub(super) async fn packet(&mut self, phase: Phase, connection: &mut Connection) -> Result<(usize, Bytes), Fault> {
+        while let Some((channel, packet)) = connection.early() {
+            if let Some(track) = self.track_of(channel) {
+                return Ok((track, packet));
+            }
+        }
+        loop {
+            let due = self.keep_alive_at.unwrap_or_else(|| Instant::now() + self.pause());
+            let next = {
+                let mut control = std::pin::pin!(connection.incoming(phase));
+                timeout_at(due, poll_fn(|cx| self.poll(phase, control.as_mut(), cx))).await
+            };
+            match next {
+                Ok(Ok(Some(packet))) => return Ok(packet),
+                Ok(Ok(None)) => {}
+                Ok(Err(fault)) => return Err(fault),
+                Err(_due) => {
+                    self.keep_alive_at = Some(Instant::now() + self.pause());
+                    connection.send(phase, &Method::Options, &self.aggregate, &[]).await?;
+                }
+            }
+        }
+    }
+
+    fn poll(
+        &mut self,
+        phase: Phase,
+        control: std::pin::Pin<&mut impl Future<Output = Result<Incoming, Fault>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<(usize, Bytes)>, Fault>> {
+        for lane in &mut self.lanes {
+            if let Way::Ports(pair) = &mut lane.way
+                && let Poll::Ready(got) = pair.poll_rtp(cx, &mut self.room)
+            {
+                return Poll::Ready(got.map(|packet| Some((lane.track, packet))).map_err(|e| io_fault(phase, &e)));
+            }
+        }
+        control.poll(cx).map_ok(|incoming| match incoming {
+            Incoming::Packet(channel, packet) => self.track_of(channel).map(|track| (track, packet)),
+            Incoming::Reply => None,
+        })
+    }
+
+    fn track_of(&self, channel: u8) -> Option<usize> {
+        self.lanes.iter().find(|lane| matches!(lane.way, Way::Channel(c) if c == channel)).map(|lane| lane.track)
+    }
+
+    /// Datagrams from elsewhere than the server.
+    pub(super) fn strangers(&self) -> u64 {
+        let pairs = self.lanes.iter().map(|lane| match &lane.way {
+            Way::Ports(pair) => pair.strangers(),
+            Way::Channel(_) => 0,
+        });
+        pairs.sum()
+    }
+}
+
+fn check(reply: &Response, phase: Phase, method: &Method) -> Result<(), Fault> {
+    if reply.is_success() { Ok(()) } else { Err(status_fault(reply, phase, method)) }
+}
+
+/// What a status other than success means in answer to `method`.
+pub(super) fn status_fault(reply: &Response, phase: Phase, method: &Method) -> Fault {
+    let kind = match reply.status {
+        401 | 407 => FaultKind::AuthRequired,
+        403 => FaultKind::Forbidden,
+        404 | 410 => FaultKind::NotFound,
+        454 if *method == Method::Describe => FaultKind::NotFound,
+        _ => FaultKind::Protocol,
+    };
+    Fault::new(kind, phase, format!("{} to {method}", said(reply)))
+}
+
+fn said(reply: &Response) -> String {
+    let reason: String = reply.reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("the server answers {} {}", reply.status, reason.trim()).trim_end().to_owned()
+}
