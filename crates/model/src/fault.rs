@@ -87,6 +87,8 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}", self.kind, self.phase, self.detail)
+        // For people: the words without the underscores of the API.
+        let (kind, phase) = (self.kind.as_str().replace('_', " "), self.phase.as_str().replace('_', " "));
+        write!(f, "{kind} ({phase}): {}", self.detail)
     }
 }

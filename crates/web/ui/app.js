@@ -101,7 +101,7 @@ function frame() {
     link('/', { class: 'brand' }, h('img', { src: '/ui/icon.svg', alt: '' }), 'StreamPulse', session.demo ? h('span', { class: 'tag' }, 'demo') : null),
     h('nav', { class: 'nav', 'aria-label': 'Pages' }, link('/', {}, 'Streams'), link('/incidents', {}, 'Incidents'), link('/settings', {}, 'Settings')),
     h('div', { class: 'tools' }, conn, themeButton(),
-      session.login_required ? h('span', { class: 'muted nowrap' }, session.user) : null,
+      session.login_required ? h('span', { class: 'muted nowrap who' }, session.user) : null,
       session.login_required ? h('button', { class: 'btn small', type: 'button', onclick: signOut }, 'Sign out') : null)),
   banners(), main);
 }
