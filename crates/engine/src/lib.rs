@@ -1,3 +1,16 @@
 //! L3: configuration, the pure step, the run shell, the Handle.
+//!
+//! [`step::step`] is the only mutation of engine state: inputs and time go in, effects come out. The shell around it starts
+//! looks, writes history and publishes the Board; the [`Handle`] is how the layers above ask. Owns no protocol and no page.
 
+pub mod cadence;
 pub mod config;
+pub mod input;
+mod permits;
+pub mod state;
+pub mod step;
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod testing;

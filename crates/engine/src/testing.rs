@@ -1,0 +1,110 @@
+//! What the tests of this crate share: targets, observations and configurations made of a few words. Tests only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::address::Address;
+use model::expect::Expectations;
+use model::fault::{Fault, FaultKind};
+use model::observation::{Look, Observation};
+use model::phase::Phase;
+use model::reading::{Depth, Media, Track};
+use model::status::StatusRules;
+use model::target::{Options, Target, TargetId};
+use model::time::{Mono, UtcMs};
+
+use crate::input::{NewConfig, Now};
+
+/// The wall clock of tests at monotonic zero.
+pub(crate) const EPOCH: UtcMs = UtcMs(1_700_000_000_000);
+
+pub(crate) fn id(text: &str) -> TargetId {
+    TargetId::parse(text).expect("a valid id")
+}
+
+/// Both clocks `ms` milliseconds after the start.
+pub(crate) fn at(ms: u64) -> Now {
+    let passed = Duration::from_millis(ms);
+    Now { utc: EPOCH.plus(passed), mono: Mono(passed) }
+}
+
+/// A target at `http://<host>/<id>` with an interval of 10 s, changed by `change`.
+pub(crate) fn target_at(name: &str, host: &str, change: impl FnOnce(&mut Target)) -> Arc<Target> {
+    let mut target = Target {
+        id: id(name),
+        name: name.to_owned(),
+        kind: "http",
+        address: Address::parse(&format!("http://{host}/{name}")).expect("a valid address"),
+        group: None,
+        tags: Vec::new(),
+        enabled: true,
+        interval: Duration::from_secs(10),
+        timeout: Duration::from_secs(8),
+        retries: 0,
+        depth: Depth::Media,
+        rules: StatusRules { fail_after: 2, recover_after: 1 },
+        expect: Expectations::default(),
+        options: Options::default(),
+    };
+    change(&mut target);
+    Arc::new(target)
+}
+
+/// A target on a host of its own.
+pub(crate) fn target(name: &str) -> Arc<Target> {
+    target_at(name, &format!("{name}.test"), |_| ())
+}
+
+/// A configuration of these targets. Its hash is that of the debug text, so equal configurations have equal hashes.
+pub(crate) fn config(targets: &[Arc<Target>]) -> NewConfig {
+    NewConfig {
+        targets: targets.to_vec(),
+        hash: crate::config::hash(&format!("{targets:?}")),
+        timezone: "UTC".to_owned(),
+        probes_at_once: 100,
+        probes_per_host: 4,
+    }
+}
+
+/// What a look saw, by a letter: `p` passes, `v` passes with a video track of 640x360, `V` with one of 1280x720, `t` timed
+/// out, `r` refused, `a` wants a password.
+pub(crate) fn seen(target: &Target, letter: char, now: Now) -> Observation {
+    let fault = |kind| Some(Fault::new(kind, Phase::Connect, format!("saw {letter}")));
+    let mut look = Look::default();
+    match letter {
+        't' => look.fault = fault(FaultKind::TimedOut),
+        'r' => look.fault = fault(FaultKind::Refused),
+        'a' => look.fault = fault(FaultKind::AuthRequired),
+        'v' | 'V' => {
+            let mut track = Track::new(Media::Video, "h264");
+            (track.width, track.height) = if letter == 'v' { (Some(640), Some(360)) } else { (Some(1280), Some(720)) };
+            look.reading.tracks.push(track);
+        }
+        _ => {}
+    }
+    let took = if letter == 't' { target.timeout } else { Duration::from_millis(20) };
+    Observation { target: target.id.clone(), at: now.utc, took, attempts: 1, look }
+}
+
+/// Numbers that look random and follow from a seed (SplitMix64).
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    /// A number below `n`.
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.next() % n.max(1)
+    }
+
+    /// One of these.
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[usize::try_from(self.below(from.len() as u64)).expect("an index")]
+    }
+}
