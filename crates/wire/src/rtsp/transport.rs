@@ -96,6 +96,9 @@ impl Transport {
         let (Some(rtp), Some(profile)) = (words.next(), words.next()) else {
             return Err(bad());
         };
+        if !is_plain(rtp) || !is_plain(profile) {
+            return Err(bad());
+        }
         let lower = match words.next() {
             Some(word) if word.eq_ignore_ascii_case("TCP") => Lower::Tcp,
             _ => Lower::Udp,
@@ -110,7 +113,7 @@ impl Transport {
     fn parameter(&mut self, part: &str) {
         let (name, value) = split_trim(part, '=');
         let value = value.map(unquote).unwrap_or_default();
-        let text = || (!value.is_empty()).then(|| value.to_owned());
+        let text = || is_plain(value).then(|| value.to_owned());
         match name.to_ascii_lowercase().as_str() {
             "unicast" => self.cast = Some(Cast::Unicast),
             "multicast" => self.cast = Some(Cast::Multicast),
@@ -126,6 +129,11 @@ impl Transport {
             _ => {}
         }
     }
+}
+
+/// Whether a value can be repeated in a field without quotes.
+fn is_plain(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_graphic() && !b";,\"".contains(&octet))
 }
 
 /// `a-b`, or `a` alone where `b` is the next number.

@@ -13,6 +13,8 @@ const MAX_LINES: u32 = 4_096;
 const MAX_MEDIAS: usize = 128;
 /// Most formats of one media section; payload types have seven bits.
 const MAX_FORMATS: usize = 128;
+/// Highest plausible rate, a hundred gigabits per second; more would overflow what stores it.
+const MAX_BITS_PER_SECOND: u64 = 100_000_000_000;
 /// Highest plausible frame rate.
 const MAX_FPS: f64 = 1_000.0;
 /// Largest plausible picture side in pixels.
@@ -42,13 +44,14 @@ pub fn parse(description: &[u8]) -> Result<Session, SdpError> {
     let mut builder = Builder::default();
     let mut begun = false;
     let mut number = 0;
-    for line in text.split(['\n', '\r']) {
+    // Some very old servers end lines with a carriage return alone.
+    let line_end = if text.contains('\n') { '\n' } else { '\r' };
+    for line in text.split(line_end) {
+        number += 1;
         let line = line.trim_matches(|c: char| c == '\0' || c == '\u{feff}' || c.is_ascii_whitespace());
-        // "\r\n" splits into a line and an empty one: only lines with text are counted.
         if line.is_empty() {
             continue;
         }
-        number += 1;
         let error = |what| SdpError { line: number, what };
         if number > MAX_LINES {
             return Err(error("more lines than the limit"));
@@ -141,6 +144,9 @@ impl Builder {
         } else {
             return;
         };
+        if bps > MAX_BITS_PER_SECOND {
+            return;
+        }
         match self.session.medias.last_mut() {
             Some(media) if exact || !self.exact_bandwidth => {
                 media.bandwidth_bps = Some(bps);
