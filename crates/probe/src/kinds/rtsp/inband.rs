@@ -3,12 +3,13 @@
 
 use model::reading::Track;
 use wire::rtp::Header;
-use wire::{h264, h265};
+use wire::{h264, h265, jpeg};
 
 /// Reads one video track until its size is known.
 pub(super) enum Sniffer {
     H264(h264::Depacketizer),
     H265(h265::Depacketizer),
+    Jpeg(jpeg::Depacketizer),
 }
 
 impl Sniffer {
@@ -17,6 +18,7 @@ impl Sniffer {
         Some(match codec {
             "h264" => Self::H264(h264::Depacketizer::new()),
             "hevc" => Self::H265(h265::Depacketizer::new()),
+            "mjpeg" => Self::Jpeg(jpeg::Depacketizer::new()),
             _ => return None,
         })
     }
@@ -32,6 +34,15 @@ impl Sniffer {
             Self::H265(packets) => {
                 let _ = packets.push(header, payload);
                 std::iter::from_fn(|| packets.pop()).find_map(|unit| h265::params_in(&unit.annex_b))
+            }
+            Self::Jpeg(packets) => {
+                let _ = packets.push(header, payload);
+                let Some(frame) = packets.pop() else { return false };
+                let Ok(info) = jpeg::inspect(&frame.data) else { return false };
+                (track.width, track.height) = (Some(info.width), Some(info.height));
+                // RFC 2435 carries nothing else.
+                track.profile = (!info.progressive).then(|| "Baseline".to_owned());
+                return true;
             }
         };
         let Some(params) = params else { return false };

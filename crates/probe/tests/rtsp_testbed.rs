@@ -1,0 +1,168 @@
+//! The rtsp kind against GStreamer's RTSP server of the testbed: one row per URL that it offers.
+
+#![allow(clippy::print_stderr, reason = "a skipped test must be seen")]
+
+mod support;
+
+use std::time::Duration;
+
+use model::reading::Depth;
+use support::{fact, look, outcome, target, testbed, tracks, words};
+
+const OPEN: &str = "rtsp://127.0.0.1:18554";
+/// What ffprobe says of the pictures and the sound that the testbed makes.
+const PICTURE: &str = "h264 Constrained Baseline 320x240 10 fps*";
+const SOUND: &str = "aac LC 48000 Hz 1 ch*";
+
+/// One look; the row is `URL path, options, outcome, tracks`.
+async fn check(url: &str, options: &[(&str, &str)], expected: &str, expected_tracks: &str) {
+    let seen = look(&target(url, options)).await;
+    assert_eq!(outcome(&seen), expected, "{url} {options:?}: {:?}", seen.look);
+    assert_eq!(tracks(&seen), expected_tracks, "{url} {options:?}");
+    if expected == "up" {
+        assert_eq!(seen.look.reading.proven, Some(Depth::Media), "{url}");
+        assert!(fact(&seen, "rtp_packets").parse::<u32>().is_ok_and(|n| n > 0), "{url}");
+        assert_eq!(
+            (fact(&seen, "status_code").as_str(), fact(&seen, "server").as_str()),
+            ("200", "GStreamer RTSP server")
+        );
+    }
+}
+
+#[tokio::test]
+async fn good_streams_are_up_with_the_facts_that_ffprobe_prints() {
+    if testbed().is_none() {
+        return;
+    }
+    let both = format!("{PICTURE} + {SOUND}");
+    for (path, expected) in [
+        ("h264", both.as_str()),
+        ("frozen", &both),
+        ("black", &both),
+        ("silent", &both),
+        ("stall", PICTURE),
+        ("eos", PICTURE),
+        ("h265", "hevc Main 320x240 10 fps*"),
+        ("720p", "h264 Main 1280x720 25 fps* + aac LC 48000 Hz 2 ch*"),
+        ("mjpeg", "mjpeg Baseline 320x240 10 fps*"),
+        ("audio", "pcm_mulaw 8000 Hz 1 ch*"),
+        ("udponly", PICTURE),
+        ("tcponly", PICTURE),
+    ] {
+        check(&format!("{OPEN}/{path}"), &[], "up", expected).await;
+    }
+}
+
+#[tokio::test]
+async fn transports_fall_back_only_when_they_may() {
+    if testbed().is_none() {
+        return;
+    }
+    let announced = PICTURE.trim_end_matches('*');
+    for (path, transport, expected) in [
+        ("udponly", "udp", "up"),
+        ("udponly", "tcp", "protocol (setup)"),
+        ("tcponly", "tcp", "up"),
+        ("tcponly", "udp", "protocol (setup)"),
+    ] {
+        let tracks = if expected == "up" { PICTURE } else { announced };
+        check(&format!("{OPEN}/{path}"), &[("transport", transport)], expected, tracks).await;
+    }
+    for (path, options, transport) in
+        [("h264", [].as_slice(), "tcp"), ("udponly", &[], "udp"), ("h264", &[("transport", "udp")], "udp")]
+    {
+        let seen = look(&target(&format!("{OPEN}/{path}"), options)).await;
+        assert_eq!((outcome(&seen).as_str(), fact(&seen, "transport").as_str()), ("up", transport), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_or_broken_says_so() {
+    if testbed().is_none() {
+        return;
+    }
+    for (url, expected, part) in [
+        ("rtsp://127.0.0.1:18554/nosuch", "not_found (describe)", "404"),
+        ("rtsp://127.0.0.1:18554/broken", "protocol (describe)", "503"),
+        ("rtsp://127.0.0.1:18599/x", "refused (connect)", "refuse"),
+        ("rtsp://viewer:wrong@127.0.0.1:18555/h264", "auth_required (describe)", "refuses the user name or password"),
+        ("rtsp://viewer:wrong@127.0.0.1:18556/h264", "auth_required (describe)", "refuses the user name or password"),
+        ("rtsp://127.0.0.1:18555/h264", "auth_required (describe)", "none is configured"),
+        ("rtsps://127.0.0.1:18322/h264", "tls (tls)", ""),
+        ("rtsp://127.0.0.1:18322/h264", "unreachable (describe)", "reset"),
+        ("rtsps://127.0.0.1:18554/h264", "tls (tls)", ""),
+    ] {
+        let seen = look(&target(url, &[])).await;
+        assert_eq!(outcome(&seen), expected, "{url}: {:?}", seen.look);
+        assert!(words(&seen).contains(part), "{url}: {}", words(&seen));
+        assert!(!format!("{seen:?}").contains("wrong"), "{seen:?}");
+    }
+    let mut hung = target("rtsp://127.0.0.1:18598/x", &[]);
+    hung.timeout = Duration::from_millis(700);
+    let seen = look(&hung).await;
+    assert_eq!(outcome(&seen), "timed_out (describe)");
+    assert!(seen.took < Duration::from_millis(1200), "{:?}", seen.took);
+}
+
+/// `/stall0` lets packets through during the first 0.8 s of its life and none later: a look at once sees some, and what
+/// a look calls missing is media, not time.
+#[tokio::test]
+async fn packets_that_stop_are_missing_media() {
+    if testbed().is_none() {
+        return;
+    }
+    let mut stalled = target(&format!("{OPEN}/stall0"), &[]);
+    stalled.timeout = Duration::from_secs(2);
+    let seen = look(&stalled).await;
+    assert!(["up", "no_media (media)"].contains(&outcome(&seen).as_str()), "{:?}", seen.look);
+}
+
+#[tokio::test]
+async fn passwords_and_certificates_open_what_is_locked() {
+    let Some(folder) = testbed() else { return };
+    let both = format!("{PICTURE} + {SOUND}");
+    let ca = folder.join("ca/ca.pem").display().to_string();
+    for (url, options) in [
+        ("rtsp://viewer:s3cret@127.0.0.1:18555/h264", [].as_slice()),
+        ("rtsp://viewer:s3cret@127.0.0.1:18556/h264", &[]),
+        ("rtsp://127.0.0.1:18555/h264", &[("user", "viewer"), ("password", "s3cret")]),
+        ("rtsps://localhost:18322/h264", &[("ca_file", ca.as_str())]),
+        ("rtsps://127.0.0.1:18322/h264", &[("tls_trust", "insecure")]),
+    ] {
+        check(url, options, "up", &both).await;
+    }
+    let unchecked = look(&target("rtsps://127.0.0.1:18322/h264", &[("tls_trust", "insecure")])).await;
+    assert_eq!(fact(&unchecked, "cert_unchecked"), "true");
+    assert!(fact(&unchecked, "cert_expires_at").starts_with("Time"), "{:?}", unchecked.look.reading);
+}
+
+#[tokio::test]
+async fn depth_and_tracks_decide_what_is_proven() {
+    if testbed().is_none() {
+        return;
+    }
+    let announced = format!("{} + {}", PICTURE.trim_end_matches('*'), SOUND.trim_end_matches('*'));
+    for (depth, expected) in [(Depth::Describe, announced.as_str()), (Depth::Reach, "")] {
+        let mut t = target(&format!("{OPEN}/h264"), &[]);
+        t.depth = depth;
+        let seen = look(&t).await;
+        assert_eq!((outcome(&seen).as_str(), tracks(&seen).as_str()), ("up", expected), "{depth}");
+        assert_eq!(seen.look.reading.proven, Some(depth));
+    }
+    check(
+        &format!("{OPEN}/h264"),
+        &[("tracks", "audio")],
+        "up",
+        &format!("{} + {SOUND}", PICTURE.trim_end_matches('*')),
+    )
+    .await;
+    check(
+        &format!("{OPEN}/h264"),
+        &[("tracks", "video")],
+        "up",
+        &format!("{PICTURE} + {}", SOUND.trim_end_matches('*')),
+    )
+    .await;
+    let seen = look(&target(&format!("{OPEN}/audio"), &[("tracks", "video")])).await;
+    assert_eq!(outcome(&seen), "no_media (describe)");
+}
