@@ -3,7 +3,7 @@
 import { h, put } from './dom.js';
 
 const words = (list) => (Array.isArray(list) ? list.join(', ') : list ?? '');
-const label = (key) => key.replaceAll('_', ' ').replace(/^./, (c) => c.toUpperCase());
+const label = (key) => (key === 'url' ? 'URL' : key.replaceAll('_', ' ').replace(/^./, (c) => c.toUpperCase()));
 
 /** One field: {key, node, read(): value|null|undefined, problem(text)}. `null` means "take the key out". */
 export function input(field, value) {

@@ -1,0 +1,10 @@
+//! The one integration binary: the product as users meet it, through its command line, its HTTP and a real browser.
+
+mod cli;
+mod http;
+mod reload;
+mod secrets;
+mod site;
+mod support;
+mod survive;
+mod watch;
