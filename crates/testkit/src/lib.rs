@@ -1,1 +1,15 @@
 //! Development only: scripted good and bad peers, a clock under control, wait_for.
+//!
+//! Every peer listens on a free port of the loopback, counts its connections, and ends when its value is dropped. Peers must
+//! be started inside a tokio runtime.
+
+#![allow(clippy::missing_panics_doc, reason = "helpers of tests panic to fail the test that uses them")]
+
+pub mod bad;
+pub mod clock;
+pub mod http;
+pub mod mjpeg;
+pub mod peer;
+pub mod rtsp;
+pub mod tls;
+pub mod wait;

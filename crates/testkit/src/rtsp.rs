@@ -1,0 +1,242 @@
+//! A scripted RTSP server that plays a still picture in H.264 over the connection, for ever. Counts sessions, so that a test
+//! can see whether a client took its leave.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsAcceptor;
+use wire::rtsp::{Decoder, Lower, Message, Method, Request, Response, Transport, encode_interleaved};
+
+use crate::http::{self, PASSWORD, USER};
+use crate::peer::{Conn, Peer, Stats};
+
+/// The IDR slice of the picture, 64x48.
+const SLICE: &[u8] = include_bytes!("../testdata/h264_64x48_idr.nal");
+/// Its parameter sets as SDP wants them.
+const PARAMETER_SETS: &str = "Z0LACtkEewEQAAADABAAAAMBQPEiZIA=,aMuAxLI=";
+/// Time between pictures; the description says 10 per second.
+const PICTURE_TIME: Duration = Duration::from_millis(100);
+
+/// What the server does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Script {
+    /// Wants [`USER`] and [`PASSWORD`] by Digest.
+    pub digest: bool,
+    /// Answers PLAY and sends no packet.
+    pub silent: bool,
+}
+
+/// Sessions and what was asked.
+#[derive(Debug, Default)]
+pub struct Log {
+    set_up: AtomicUsize,
+    torn_down: AtomicUsize,
+    methods: Mutex<Vec<String>>,
+}
+
+impl Log {
+    /// Sessions set up (each track counts).
+    pub fn set_up(&self) -> usize {
+        self.set_up.load(Ordering::SeqCst)
+    }
+
+    /// TEARDOWN requests.
+    pub fn torn_down(&self) -> usize {
+        self.torn_down.load(Ordering::SeqCst)
+    }
+
+    /// Methods of all requests in order.
+    pub fn methods(&self) -> Vec<String> {
+        self.methods.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A running server.
+pub struct RtspPeer {
+    peer: Peer,
+    log: Arc<Log>,
+    tls: bool,
+}
+
+impl RtspPeer {
+    /// A server that plays for everybody.
+    pub async fn start() -> Self {
+        Self::with(Script::default(), None).await
+    }
+
+    /// A server by script, behind TLS where an acceptor is given.
+    pub async fn with(script: Script, tls: Option<TlsAcceptor>) -> Self {
+        let log = Arc::new(Log::default());
+        let shared = Arc::clone(&log);
+        let is_tls = tls.is_some();
+        let peer = Peer::start_with(tls, move |conn, _stats| {
+            let log = Arc::clone(&shared);
+            async move { converse(conn, script, &log).await }
+        })
+        .await;
+        Self { peer, log, tls: is_tls }
+    }
+
+    /// URL of the stream.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.peer.url(if self.tls { "rtsps" } else { "rtsp" }, "/cam")
+    }
+
+    /// URL of the stream with the right password.
+    #[must_use]
+    pub fn url_signed_in(&self) -> String {
+        self.url().replacen("://", &format!("://{USER}:{PASSWORD}@"), 1)
+    }
+
+    /// Connections.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        self.peer.stats()
+    }
+
+    /// Sessions.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+}
+
+/// The state of one connection.
+struct Session {
+    out: BytesMut,
+    channel: u8,
+    playing: bool,
+    sequence: u16,
+    timestamp: u32,
+}
+
+async fn converse(mut conn: Conn, script: Script, log: &Log) {
+    let mut session = Session { out: BytesMut::new(), channel: 0, playing: false, sequence: 1, timestamp: 0 };
+    let (mut decoder, mut inbox) = (Decoder::new(), BytesMut::new());
+    loop {
+        if session.playing && !script.silent {
+            session.picture();
+        }
+        if conn.write_all(&session.out.split()).await.is_err() || conn.flush().await.is_err() {
+            return;
+        }
+        // While playing, silence of the client is the time for the next picture.
+        let patience = if session.playing { PICTURE_TIME } else { Duration::from_secs(600) };
+        match tokio::time::timeout(patience, conn.read_buf(&mut inbox)).await {
+            Err(_) => continue,
+            Ok(Ok(1..)) => {}
+            Ok(_) => return,
+        }
+        loop {
+            match decoder.decode(&mut inbox) {
+                Ok(Some(Message::Request(request))) => session.answer(&request, script, log),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl Session {
+    fn answer(&mut self, request: &Request, script: Script, log: &Log) {
+        log.methods.lock().unwrap_or_else(PoisonError::into_inner).push(request.method.to_string());
+        if script.digest && request.method != Method::Options && !signed_in(request) {
+            let mut reply = Response::new(401, "Unauthorized");
+            reply.headers.push("WWW-Authenticate", challenge(request).unwrap_or_default());
+            return self.reply(request, reply);
+        }
+        let mut reply = Response::new(200, "OK");
+        match &request.method {
+            Method::Options => {
+                reply.headers.push("Public", "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER");
+            }
+            Method::Describe => {
+                reply.headers.push("Content-Type", "application/sdp");
+                reply.headers.push("Content-Base", format!("{}/", request.uri));
+                reply.body = description().into();
+            }
+            Method::Setup => reply = self.set_up(request, log),
+            Method::Play => {
+                reply.headers.push("Session", "testkit");
+                self.playing = true;
+            }
+            Method::Teardown => {
+                log.torn_down.fetch_add(1, Ordering::SeqCst);
+                self.playing = false;
+            }
+            _ => {}
+        }
+        self.reply(request, reply);
+    }
+
+    fn set_up(&mut self, request: &Request, log: &Log) -> Response {
+        let wanted = request.headers.get("Transport").and_then(|t| Transport::parse(t).ok());
+        let Some(wanted) = wanted.filter(|t| t.lower == Lower::Tcp) else {
+            return Response::new(461, "Unsupported Transport");
+        };
+        let (rtp, rtcp) = wanted.interleaved.unwrap_or((0, 1));
+        self.channel = rtp;
+        log.set_up.fetch_add(1, Ordering::SeqCst);
+        let mut reply = Response::new(200, "OK");
+        reply.headers.push("Session", "testkit;timeout=60");
+        reply.headers.push("Transport", Transport::tcp(rtp, rtcp).to_string());
+        reply
+    }
+
+    fn reply(&mut self, request: &Request, mut reply: Response) {
+        reply.headers.push("CSeq", request.cseq.to_string());
+        reply.headers.push("Server", "testkit");
+        reply.encode(&mut self.out);
+    }
+
+    /// One picture in one packet (RFC 6184 section 5.6).
+    fn picture(&mut self) {
+        let mut packet = BytesMut::new();
+        packet.put_slice(&[0x80, 0x80 | 96]);
+        packet.put_u16(self.sequence);
+        packet.put_u32(self.timestamp);
+        packet.put_u32(0x7465_7374);
+        packet.put_slice(SLICE);
+        encode_interleaved(self.channel, &packet, &mut self.out);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(9000);
+    }
+}
+
+fn description() -> String {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=testkit\r\nt=0 0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\n\
+         a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1;sprop-parameter-sets={PARAMETER_SETS}\r\n\
+         a=framerate:10\r\na=control:track1\r\n"
+    )
+}
+
+/// The request as the HTTP server's Digest check wants it: the arithmetic is the same.
+fn as_http(request: &Request) -> http::Request {
+    let headers = request.headers.get("Authorization").map(|v| ("Authorization".to_owned(), v.to_owned()));
+    http::Request {
+        method: request.method.to_string(),
+        target: request.uri.clone(),
+        headers: headers.into_iter().collect(),
+        body: Vec::new(),
+    }
+}
+
+fn signed_in(request: &Request) -> bool {
+    challenge(request).is_none()
+}
+
+/// The challenge for a request without the right answer.
+fn challenge(request: &Request) -> Option<String> {
+    match http::digest(&as_http(request), http::Reply::text(200, "")) {
+        http::Reply::Whole(401, headers, _) => {
+            headers.into_iter().rfind(|(n, _)| n == "WWW-Authenticate").map(|(_, v)| v)
+        }
+        _ => None,
+    }
+}
