@@ -20,7 +20,8 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     file.create(&demo::configuration(&samples, args.listen)).context("the demo configuration was not written")?;
     let overrides = Overrides { demo: true, ..Overrides::default() };
     let (text, _) = file.read().map_err(|p| anyhow::anyhow!("{p}"))?;
-    let config = load(&text, &environment, &overrides).map_err(|p| anyhow::anyhow!("the demo configuration: {}", p[0]))?;
+    let config =
+        load(&text, &environment, &overrides).map_err(|p| anyhow::anyhow!("the demo configuration: {}", p[0]))?;
     let database = folder.0.join("state").join(crate::args::DATABASE);
     let shown = file.path().display().to_string();
     let served = Served { file, overrides, config, database, tasks, demo: true };
@@ -45,7 +46,10 @@ impl Folder {
         let unique = format!("streampulse-demo-{}", std::process::id());
         let path = std::env::temp_dir().join(unique);
         // Fails when it exists: nobody can have prepared it for us.
-        std::fs::DirBuilder::new().mode(0o700).create(&path).with_context(|| format!("{} could not be made", path.display()))?;
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("{} could not be made", path.display()))?;
         Ok(Self(path))
     }
 }

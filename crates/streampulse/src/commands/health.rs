@@ -46,24 +46,32 @@ pub(crate) async fn health(args: &HealthArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The base URL of the instance with these settings.
+/// The base URL of the instance with these settings: the address from the command line or the file, the scheme from the file.
 fn base(args: &HealthArgs) -> anyhow::Result<String> {
-    if let Some(first) = args.run.listen.first() {
-        return Ok(format!("http://{}", reachable(*first)));
-    }
+    let overrides =
+        Overrides { listen: (!args.run.listen.is_empty()).then(|| args.run.listen.clone()), ..Overrides::default() };
     let file = ConfigFile::new(&args.run.places.config);
-    let (text, _) = file.read().map_err(|p| anyhow::anyhow!("{}: {p}", file.path().display()))?;
-    let config = load(&text, &environment, &Overrides::default())
-        .map_err(|p| anyhow::anyhow!("{}: {}", file.path().display(), p[0]))?;
-    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
-    let first = config.server.listen.first().copied().ok_or_else(|| anyhow::anyhow!("the configuration names no listen address"))?;
+    let loaded = file.read().map_err(|p| vec![p]).and_then(|(text, _)| load(&text, &environment, &overrides));
+    let (scheme, first) = match (loaded, args.run.listen.first()) {
+        (Ok(config), _) => {
+            (if config.server.tls.is_some() { "https" } else { "http" }, config.server.listen.first().copied())
+        }
+        // The file may be broken while the instance runs on with the last good one.
+        (Err(_), Some(first)) => ("http", Some(*first)),
+        (Err(problems), None) => anyhow::bail!("{}: {}", file.path().display(), problems[0]),
+    };
+    let first = first.ok_or_else(|| anyhow::anyhow!("the configuration names no listen address"))?;
     Ok(format!("{scheme}://{}", reachable(first)))
 }
 
 /// "Any address" is listened on, loopback is asked.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) });
+        address.set_ip(if address.is_ipv4() {
+            IpAddr::V4(Ipv4Addr::LOCALHOST)
+        } else {
+            IpAddr::V6(Ipv6Addr::LOCALHOST)
+        });
     }
     address
 }

@@ -52,7 +52,13 @@ pub(crate) fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
         TokenCommand::List(state) => {
             for token in people::tokens(&open(&state)?)? {
                 let used = token.last_used_at.map_or("never used".to_owned(), |t| format!("last used {}", day(t.0)));
-                say::out(&format!("{}\t{}\t{}\tmade {}\t{used}", token.id, token.name, token.role, day(token.created_at.0)));
+                say::out(&format!(
+                    "{}\t{}\t{}\tmade {}\t{used}",
+                    token.id,
+                    token.name,
+                    token.role,
+                    day(token.created_at.0)
+                ));
             }
         }
         TokenCommand::Create { name, role, state } => say::out(&people::create_token(&open(&state)?, &name, &role)?),
@@ -66,7 +72,8 @@ pub(crate) fn token(command: TokenCommand) -> anyhow::Result<ExitCode> {
 
 fn open(state: &StateArgs) -> anyhow::Result<Store> {
     let path: &Path = &state.state.join(DATABASE);
-    Store::open_beside(path, Arc::new(SystemClock::new())).with_context(|| format!("{} could not be opened", path.display()))
+    Store::open_beside(path, Arc::new(SystemClock::new()))
+        .with_context(|| format!("{} could not be opened", path.display()))
 }
 
 /// The first line of standard input: a password on the command line would stand in the process list.

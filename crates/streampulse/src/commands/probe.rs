@@ -44,7 +44,11 @@ pub(crate) async fn probe(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
     };
     let verdict = judge(&target.expect, &seen);
     let (status, code) = status_of(&seen, &verdict);
-    say::out(&if args.json { json_text(&target, &seen, &verdict, status)? } else { human(&target, &seen, &verdict, status) });
+    say::out(&if args.json {
+        json_text(&target, &seen, &verdict, status)?
+    } else {
+        human(&target, &seen, &verdict, status)
+    });
     Ok(ExitCode::from(code))
 }
 
@@ -74,8 +78,15 @@ fn target_of(args: &ProbeArgs) -> Result<Target, Vec<String>> {
     let text = json!({ "targets": [fields] }).to_string();
     let mut config = load(&text, &|_| None, &Overrides::default()).map_err(|problems| {
         // Places of a text that nobody wrote would only confuse.
-        problems.into_iter().map(|p| p.path.trim_start_matches("targets[0].").to_owned() + ": " + &p.message
-            + &p.remedy.map_or(String::new(), |r| format!(" ({r})"))).collect::<Vec<_>>()
+        problems
+            .into_iter()
+            .map(|p| {
+                p.path.trim_start_matches("targets[0].").to_owned()
+                    + ": "
+                    + &p.message
+                    + &p.remedy.map_or(String::new(), |r| format!(" ({r})"))
+            })
+            .collect::<Vec<_>>()
     })?;
     Ok(config.targets.remove(0))
 }
@@ -188,7 +199,9 @@ fn human(target: &Target, seen: &Observation, verdict: &Verdict, status: &str) -
 
 fn fact_text(value: &FactValue) -> String {
     match value {
-        FactValue::Time(t) => jiff::Timestamp::from_millisecond(t.0).map_or_else(|_| t.0.to_string(), |t| t.to_string()),
+        FactValue::Time(t) => {
+            jiff::Timestamp::from_millisecond(t.0).map_or_else(|_| t.0.to_string(), |t| t.to_string())
+        }
         FactValue::Flag(b) => (if *b { "yes" } else { "no" }).to_owned(),
         FactValue::Text(t) => t.clone(),
         FactValue::Int(i) => i.to_string(),

@@ -70,7 +70,8 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
     if let Some(folder) = database.parent() {
         make_private(folder);
     }
-    let (store, opened) = Store::open(store_settings(&config, &database), Arc::clone(&clock)).map_err(|e| anyhow::anyhow!("{e}"))?;
+    let (store, opened) =
+        Store::open(store_settings(&config, &database), Arc::clone(&clock)).map_err(|e| anyhow::anyhow!("{e}"))?;
     if opened.blinded > 0 {
         tracing::info!(targets = opened.blinded, "time in which StreamPulse did not run counts as unknown");
     }

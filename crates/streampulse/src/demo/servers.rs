@@ -77,14 +77,18 @@ async fn serve(mut stream: TcpStream, began: Instant, stop: &CancellationToken) 
     let path = head.split_ascii_whitespace().nth(1).unwrap_or("/");
     let path = path.split('?').next().unwrap_or(path);
     match path {
-        "/status.html" => page(&mut stream, "200 OK", "<!doctype html><title>Status</title><h1>All systems work</h1>").await,
+        "/status.html" => {
+            page(&mut stream, "200 OK", "<!doctype html><title>Status</title><h1>All systems work</h1>").await
+        }
         "/slow.html" => {
             sleep(SLOW).await;
             page(&mut stream, "200 OK", "<!doctype html><title>Archive</title><h1>Found nothing</h1>").await
         }
         "/cameras/front-gate.mjpg" => camera(&mut stream, stop, || true).await,
         "/cameras/loading-dock.mjpg" => camera(&mut stream, stop, || false).await,
-        "/cameras/car-park.mjpg" => camera(&mut stream, stop, || began.elapsed().as_secs() % FLAP_ROUND < FLAP_WORKS).await,
+        "/cameras/car-park.mjpg" => {
+            camera(&mut stream, stop, || began.elapsed().as_secs() % FLAP_ROUND < FLAP_WORKS).await
+        }
         "/cameras/server-room.mjpg" => {
             let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"server room\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             stream.write_all(answer.as_bytes()).await
@@ -108,7 +112,9 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<String> {
 
 async fn page(stream: &mut TcpStream, status: &str, body: &str) -> std::io::Result<()> {
     let length = body.len();
-    let answer = format!("HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
     stream.write_all(answer.as_bytes()).await
 }
 
