@@ -162,7 +162,12 @@ impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(s) => Pin::new(s).poll_read(cx, buf),
-            Self::Tls(s) => Pin::new(&mut s.stream).poll_read(cx, buf),
+            // Many devices end TLS by closing the connection without saying so first. Whoever reads knows by their protocol
+            // whether the end came too early, as on plain TCP.
+            Self::Tls(s) => match Pin::new(&mut s.stream).poll_read(cx, buf) {
+                Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+                polled => polled,
+            },
         }
     }
 }

@@ -256,7 +256,10 @@ impl Body {
 fn fault(phase: Phase, error: &hyper::Error, meter: &Meter) -> Fault {
     let silent = meter.received() == 0;
     let part = if phase == Phase::FirstByte { "headers of the reply" } else { "body" };
-    if let Some(io) = source_io(error) {
+    let io = source_io(error).filter(|io| io.kind() != std::io::ErrorKind::UnexpectedEof);
+    let cut = source_io(error).is_some() && io.is_none();
+    // hyper's own complaints about a body come as errors without a number of the system.
+    if let Some(io) = io.filter(|io| io.raw_os_error().is_some() || crate::tls::fault_of(phase, io).is_some()) {
         let mut fault = dial::io_fault(phase, io);
         if fault.kind == FaultKind::Unreachable {
             fault.detail = match (silent, phase) {
@@ -274,10 +277,14 @@ fn fault(phase: Phase, error: &hyper::Error, meter: &Meter) -> Fault {
     if phase == Phase::FirstByte && error.is_parse() {
         return Fault::protocol(phase, meter.foreign());
     }
-    let detail = match (error.is_incomplete_message() || error.is_closed() || error.is_canceled(), silent) {
+    let closed = cut || error.is_incomplete_message() || error.is_closed() || error.is_canceled();
+    let detail = match (closed, silent) {
         (true, true) => "the peer closed the connection without an answer".to_owned(),
         (true, false) => format!("the peer closed the connection in the {part}"),
-        (false, _) => format!("the {part} cannot be read: {error}"),
+        (false, _) => match io {
+            Some(io) => format!("the {part} cannot be read: {io}"),
+            None => format!("the {part} cannot be read: {error}"),
+        },
     };
     Fault::protocol(phase, detail)
 }
