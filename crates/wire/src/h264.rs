@@ -4,7 +4,7 @@
 
 mod sps;
 
-pub use sps::{params_from_sps, profile_name};
+pub use sps::{coded_size, params_from_sps, profile_name};
 
 use crate::rtp::Header;
 use crate::video::{

@@ -18,20 +18,12 @@ const WITH_CHROMA: [u8; 13] = [44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 13
 /// # Errors
 /// When it is another NAL unit, ends too early, or describes no plausible picture.
 pub fn params_from_sps(nal: &[u8]) -> Result<VideoParams, SpsError> {
-    let error = |what| SpsError { what };
-    let (&header, body) = nal.split_first().ok_or(error("empty"))?;
-    if header & 0x1f != SPS {
-        return Err(error("another NAL unit"));
-    }
-    if nal.len() > MAX_PARAMETER_SET_BYTES {
-        return Err(error("longer than the limit"));
-    }
-    let raw = unescape(body);
+    let raw = content(nal)?;
     let &[profile, constraints, level, ref rest @ ..] = raw.as_slice() else {
-        return Err(error("cut short"));
+        return Err(CUT_SHORT);
     };
     let mut bits = Bits::new(rest);
-    let (width, height) = picture(&mut bits, profile).ok_or(error("cut short, or a value out of its range"))?;
+    let (width, height) = picture(&mut bits, profile, true).ok_or(OUT_OF_RANGE)?;
     Ok(VideoParams {
         codec: "h264",
         profile: profile_name(profile, constraints).map(str::to_owned),
@@ -40,6 +32,35 @@ pub fn params_from_sps(nal: &[u8]) -> Result<VideoParams, SpsError> {
         height,
         fps: timing(&mut bits),
     })
+}
+
+/// Width and height in pixels before cropping, which is what a decoder makes room for: a picture may be cropped to
+/// nearly nothing.
+///
+/// # Errors
+/// As [`params_from_sps`].
+pub fn coded_size(nal: &[u8]) -> Result<(u32, u32), SpsError> {
+    let raw = content(nal)?;
+    let &[profile, _, _, ref rest @ ..] = raw.as_slice() else {
+        return Err(CUT_SHORT);
+    };
+    picture(&mut Bits::new(rest), profile, false).ok_or(OUT_OF_RANGE)
+}
+
+const CUT_SHORT: SpsError = SpsError { what: "cut short" };
+const OUT_OF_RANGE: SpsError = SpsError { what: "cut short, or a value out of its range" };
+
+/// The bits after the NAL unit's header.
+fn content(nal: &[u8]) -> Result<Vec<u8>, SpsError> {
+    let error = |what| SpsError { what };
+    let (&header, body) = nal.split_first().ok_or(error("empty"))?;
+    if header & 0x1f != SPS {
+        return Err(error("another NAL unit"));
+    }
+    if nal.len() > MAX_PARAMETER_SET_BYTES {
+        return Err(error("longer than the limit"));
+    }
+    Ok(unescape(body))
 }
 
 /// Profile as ffprobe names it, from `profile_idc` and the constraint flags.
@@ -75,8 +96,8 @@ fn level_name(profile: u8, constraints: u8, level: u8) -> String {
     format!("{}.{}", level / 10, level % 10)
 }
 
-/// Reads up to the cropping; `None` when a value is missing or impossible.
-fn picture(bits: &mut Bits<'_>, profile: u8) -> Option<(u32, u32)> {
+/// Reads up to the cropping, or up to where that begins; `None` when a value is missing or impossible.
+fn picture(bits: &mut Bits<'_>, profile: u8, cropping: bool) -> Option<(u32, u32)> {
     bits.ue(31)?; // seq_parameter_set_id
     let mut chroma_format = 1;
     let mut separate_planes = false;
@@ -118,7 +139,7 @@ fn picture(bits: &mut Bits<'_>, profile: u8) -> Option<(u32, u32)> {
     bits.bit()?; // direct_8x8_inference_flag
     let fields = if frames_only { 1 } else { 2 };
     let height = Some(map_units * 16 * fields).filter(|&height| height <= MAX_SIDE)?;
-    if !bits.bit()? {
+    if !bits.bit()? || !cropping {
         return Some((width, height));
     }
     let mut crop = [0; 4];
