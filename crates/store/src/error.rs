@@ -56,6 +56,14 @@ pub enum StoreError {
     /// No target of this id was ever seen.
     #[error("the history knows no target {0}")]
     NoSuchTarget(String),
+    /// A document is larger than allowed.
+    #[error("a document of {bytes} bytes is larger than the {most} that are allowed")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The largest allowed size.
+        most: usize,
+    },
     /// Anything else that SQLite reports: a mistake of ours.
     #[error("the history refused a question")]
     Sqlite(#[source] rusqlite::Error),

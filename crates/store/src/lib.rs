@@ -1,8 +1,22 @@
 //! L2: history in SQLite: one writer, named readers, roll-ups, retention, check. Sees `model` only; std threads, no tokio.
 
+mod apply;
+mod ask;
+mod backup;
+mod codes;
+mod connect;
 mod error;
+mod lock;
+mod pool;
+mod queue;
+mod reading_json;
+mod retain;
+mod rollup;
 mod store;
 mod types;
+mod upgrade;
+mod verify;
+mod writer;
 
 pub use error::StoreError;
 pub use store::Store;
