@@ -12,6 +12,7 @@ mod inband;
 mod media;
 mod session;
 mod udp;
+pub(crate) mod view;
 
 use std::time::Duration;
 
@@ -84,12 +85,6 @@ pub(crate) struct Rtsp {
     depth: Depth,
 }
 
-/// How a conversation with one server ended.
-enum End {
-    Done,
-    Moved(String),
-}
-
 impl Rtsp {
     pub(crate) fn new(target: &Target) -> Result<Self, Vec<Problem>> {
         let node = options_node(target);
@@ -120,52 +115,65 @@ impl Rtsp {
         Ok(Connection::new(stream, address.credentials().cloned()))
     }
 
-    async fn look(&self, at: &mut Attempt<'_>, reading: &mut Reading) -> Result<(), Fault> {
+    /// Connects and asks for the description, following redirects.
+    async fn arrive(&self, at: &mut Attempt<'_>, reading: &mut Reading) -> Result<(Connection, Description), Fault> {
         let mut address = self.address.clone();
-        for redirects in 1.. {
+        let mut redirects = 0;
+        loop {
             let mut connection = self.dial(at, &address, reading).await?;
-            let end = self.converse(at, &mut connection, &address, reading).await;
+            let described = session::describe(at, &mut connection, &address).await;
             connection.note(reading);
-            connection.leave().await;
-            match end? {
-                End::Done => break,
-                End::Moved(to) => {
+            match described? {
+                Described::Here(description) => return Ok((connection, description)),
+                Described::Moved(to) => {
+                    redirects += 1;
                     address = follow(&address, &to, redirects)?;
                     reading.int(fact::REDIRECTS, redirects);
                 }
             }
         }
-        Ok(())
     }
 
-    async fn converse(
-        &self,
-        at: &mut Attempt<'_>,
-        connection: &mut Connection,
-        address: &Address,
-        reading: &mut Reading,
-    ) -> Result<End, Fault> {
+    async fn look(&self, at: &mut Attempt<'_>, reading: &mut Reading) -> Result<(), Fault> {
         if self.depth == Depth::Reach {
-            let asked = connection.ask(Phase::Options, Method::Options, address.expose_url().as_str(), &[]);
-            // Any reply shows that the server is there, a refusal too.
-            at.run(Phase::Options, asked).await?;
-            reading.proven = Some(Depth::Reach);
-            return Ok(End::Done);
+            return self.reach(at, reading).await;
         }
-        let description = match session::describe(at, connection, address).await? {
-            Described::Here(description) => description,
-            Described::Moved(to) => return Ok(End::Moved(to)),
-        };
+        let (mut connection, description) = self.arrive(at, reading).await?;
         reading.tracks = description.tracks.iter().map(track).collect();
         let selected = description.select(self.tracks)?;
         reading.proven = Some(Depth::Describe);
-        if self.depth == Depth::Media {
-            let mut playing = set_up(at, connection, &description, &selected, self.ways, reading).await?;
-            playing.play(at, connection).await?;
-            receive(at, connection, &description, &selected, &mut playing, reading).await?;
-            reading.proven = Some(Depth::Media);
+        if self.depth == Depth::Describe {
+            return Ok(());
         }
-        Ok(End::Done)
+        let played = self.play(at, &mut connection, &description, &selected, reading).await;
+        connection.note(reading);
+        connection.leave().await;
+        played
+    }
+
+    /// Any reply to OPTIONS shows that the server is there, a refusal too.
+    async fn reach(&self, at: &mut Attempt<'_>, reading: &mut Reading) -> Result<(), Fault> {
+        let mut connection = self.dial(at, &self.address, reading).await?;
+        let asked = connection.ask(Phase::Options, Method::Options, self.address.expose_url().as_str(), &[]);
+        at.run(Phase::Options, asked).await?;
+        connection.note(reading);
+        reading.proven = Some(Depth::Reach);
+        Ok(())
+    }
+
+    async fn play(
+        &self,
+        at: &mut Attempt<'_>,
+        connection: &mut Connection,
+        description: &Description,
+        selected: &[usize],
+        reading: &mut Reading,
+    ) -> Result<(), Fault> {
+        let mut playing = set_up(at, connection, description, selected, self.ways, reading).await?;
+        playing.play(at, connection).await?;
+        receive(at, connection, description, selected, &mut playing, reading).await?;
+        reading.proven = Some(Depth::Media);
+        Ok(())
     }
 }
 

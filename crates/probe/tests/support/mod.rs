@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
-pub mod peer;
+pub(crate) mod peer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use probe::run::Prober;
 use tokio_util::sync::CancellationToken;
 
 /// A target of the guessed kind with a deadline of 5 s.
-pub fn target(url: &str, options: &[(&str, &str)]) -> Target {
+pub(crate) fn target(url: &str, options: &[(&str, &str)]) -> Target {
     let address = Address::parse(url).expect("a good URL");
     let kind = kinds::guess(&address).expect("a known scheme").name;
     Target {
@@ -43,28 +43,28 @@ pub fn target(url: &str, options: &[(&str, &str)]) -> Target {
 }
 
 /// One look.
-pub async fn look(target: &Target) -> Observation {
+pub(crate) async fn look(target: &Target) -> Observation {
     look_until(target, &CancellationToken::new()).await
 }
 
 /// One look that may be cancelled.
-pub async fn look_until(target: &Target, cancel: &CancellationToken) -> Observation {
+pub(crate) async fn look_until(target: &Target, cancel: &CancellationToken) -> Observation {
     let probe = probe::kind::build(target).expect("good options");
     Prober::new(Arc::new(SystemClock::new())).observe(target, &*probe, cancel).await
 }
 
 /// `up`, or the fault as `kind (phase)`.
-pub fn outcome(seen: &Observation) -> String {
+pub(crate) fn outcome(seen: &Observation) -> String {
     seen.look.fault.as_ref().map_or("up".to_owned(), |f| format!("{} ({})", f.kind, f.phase))
 }
 
 /// The words of the fault; empty when there is none.
-pub fn words(seen: &Observation) -> String {
+pub(crate) fn words(seen: &Observation) -> String {
     seen.look.fault.as_ref().map(|f| f.detail.clone()).unwrap_or_default()
 }
 
 /// A fact as text.
-pub fn fact(seen: &Observation, key: &str) -> String {
+pub(crate) fn fact(seen: &Observation, key: &str) -> String {
     match seen.look.reading.facts.get(key) {
         Some(FactValue::Text(text)) => text.clone(),
         Some(FactValue::Int(n)) => n.to_string(),
@@ -75,7 +75,7 @@ pub fn fact(seen: &Observation, key: &str) -> String {
 }
 
 /// Tracks in one line: `h264 Constrained Baseline 320x240 10 fps* + aac LC 48000 Hz 1 ch*`; a star means proven.
-pub fn tracks(seen: &Observation) -> String {
+pub(crate) fn tracks(seen: &Observation) -> String {
     let line = seen.look.reading.tracks.iter().map(|t| {
         let mut text = t.codec.clone();
         let mut add = |part: Option<String>| {
@@ -95,7 +95,7 @@ pub fn tracks(seen: &Observation) -> String {
 }
 
 /// The folder of the running testbed; says loudly when there is none.
-pub fn testbed() -> Option<PathBuf> {
+pub(crate) fn testbed() -> Option<PathBuf> {
     if std::env::var_os("STREAMPULSE_TESTBED").is_none() {
         eprintln!("SKIPPED: no testbed (set STREAMPULSE_TESTBED=1 and TESTBED_DIR; see testbed/README.md)");
         return None;

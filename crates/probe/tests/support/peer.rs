@@ -12,7 +12,7 @@ use wire::rtsp::{Decoder, Message, Method, Request, Response, encode_interleaved
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// H.264 of 320x240 at 10 frames per second and AAC; the sizes stand in no line.
-pub const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=test\r\na=control:*\r\n\
+pub(crate) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=test\r\na=control:*\r\n\
     m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:video\r\n\
     m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/48000/1\r\n\
     a=fmtp:97 streamtype=5;mode=AAC-hbr;config=1188;sizelength=13;indexlength=3;indexdeltalength=3\r\na=control:audio\r\n";
@@ -24,21 +24,21 @@ struct Log {
 }
 
 /// The server. Every connection runs the same script.
-pub struct Peer {
+pub(crate) struct Peer {
     port: u16,
     log: Arc<Log>,
 }
 
 /// One connection, seen from the script.
-pub struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     /// Requests answered on this connection before this one.
-    pub before: usize,
+    pub(crate) before: usize,
 }
 
 impl Client {
     /// Answers a request.
-    pub fn reply(&mut self, request: &Request, status: u16, fields: &[(&str, &str)], body: &str) {
+    pub(crate) fn reply(&mut self, request: &Request, status: u16, fields: &[(&str, &str)], body: &str) {
         let mut reply = Response::new(status, reason(status));
         reply.headers.push("CSeq", request.cseq.to_string());
         reply.headers.push("Server", "Scripted/1");
@@ -52,29 +52,29 @@ impl Client {
     }
 
     /// Sends a request of the server.
-    pub fn request(&mut self, method: Method) {
+    pub(crate) fn request(&mut self, method: Method) {
         self.write(&Request::new(method, "rtsp://127.0.0.1/", 7).to_bytes());
     }
 
     /// Sends an RTP packet in the connection.
-    pub fn rtp(&mut self, channel: u8, payload_type: u8, sequence: u16, payload: &[u8]) {
+    pub(crate) fn rtp(&mut self, channel: u8, payload_type: u8, sequence: u16, payload: &[u8]) {
         let mut out = BytesMut::new();
         encode_interleaved(channel, &rtp(payload_type, sequence, payload), &mut out);
         self.write(&out);
     }
 
     /// Sends bytes as they are. A client that is gone is not the server's concern.
-    pub fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
 
     /// Ends the connection.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
     /// What a good server does: description, both tracks, packets of both.
-    pub fn good(&mut self, request: &Request) {
+    pub(crate) fn good(&mut self, request: &Request) {
         match &request.method {
             Method::Describe => self.reply(request, 200, &[("Content-Type", "application/sdp")], SDP),
             Method::Setup => {
@@ -92,7 +92,7 @@ impl Client {
 }
 
 /// An RTP packet.
-pub fn rtp(payload_type: u8, sequence: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn rtp(payload_type: u8, sequence: u16, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x80, 0x80 | payload_type];
     packet.extend(sequence.to_be_bytes());
     packet.extend([0, 0, 0, 1, 0, 0, 0, 2]);
@@ -112,7 +112,7 @@ fn reason(status: u16) -> &'static str {
 
 impl Peer {
     /// Starts a server on a free port of the loopback. It ends with the test's process.
-    pub fn start(script: impl Fn(&mut Client, &Request) + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(&mut Client, &Request) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let (log, script) = (Arc::new(Log::default()), Arc::new(script));
@@ -127,29 +127,29 @@ impl Peer {
     }
 
     /// A URL of this server; `userinfo` is empty or ends in `@`.
-    pub fn url(&self, userinfo: &str) -> String {
+    pub(crate) fn url(&self, userinfo: &str) -> String {
         format!("rtsp://{userinfo}127.0.0.1:{}/cam", self.port)
     }
 
     /// Methods of all requests so far.
-    pub fn methods(&self) -> Vec<String> {
+    pub(crate) fn methods(&self) -> Vec<String> {
         self.requests().iter().map(|r| r.method.to_string()).collect()
     }
 
     /// All requests so far.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         let messages = self.log.messages.lock().expect("no thread of the server panics");
         messages.iter().filter_map(|m| if let Message::Request(r) = m { Some(r.clone()) } else { None }).collect()
     }
 
     /// Replies of the client to the server's requests.
-    pub fn replies(&self) -> Vec<Response> {
+    pub(crate) fn replies(&self) -> Vec<Response> {
         let messages = self.log.messages.lock().expect("no thread of the server panics");
         messages.iter().filter_map(|m| if let Message::Response(r) = m { Some(r.clone()) } else { None }).collect()
     }
 
     /// Waits until a request of this method has come; blocks the thread.
-    pub fn wait_for(&self, method: &Method) -> Request {
+    pub(crate) fn wait_for(&self, method: &Method) -> Request {
         let messages = self.log.messages.lock().expect("no thread of the server panics");
         let missing = |m: &mut Vec<Message>| find(m, method).is_none();
         let (messages, _) = self.log.changed.wait_timeout_while(messages, PATIENCE, missing).expect("no panic");
