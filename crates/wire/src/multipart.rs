@@ -181,8 +181,11 @@ impl Parser {
 
     /// Goes behind the next delimiter; `false` when it has not arrived.
     fn between(&mut self, buffer: &mut BytesMut) -> Result<bool, MultipartError> {
-        if self.core.is_empty() && !self.learn(buffer) {
-            return self.nothing_between(buffer);
+        if self.core.is_empty() {
+            match self.learn(buffer) {
+                Some(line) => self.searched = line,
+                None => return self.nothing_between(buffer),
+            }
         }
         let Some(found) = self.delimiter(buffer) else {
             return self.nothing_between(buffer);
@@ -213,16 +216,19 @@ impl Parser {
         Ok(false)
     }
 
-    /// Takes the boundary from the first line that begins with dashes.
-    fn learn(&mut self, buffer: &[u8]) -> bool {
-        let mut lines = buffer.split_inclusive(|&octet| octet == b'\n').filter(|line| line.ends_with(b"\n"));
-        let Some(line) = lines.find(|line| line.starts_with(b"--")) else {
-            return false;
-        };
-        let core = line.trim_ascii_end();
-        let dashes = core.iter().take_while(|&&octet| octet == b'-').count();
-        self.core = core[dashes..].iter().take(MAX_BOUNDARY_BYTES).copied().collect();
-        !self.core.is_empty()
+    /// Takes the boundary from the first line that begins with two dashes and goes on, and where that line begins.
+    fn learn(&mut self, buffer: &[u8]) -> Option<usize> {
+        let mut begin = 0;
+        for line in buffer.split_inclusive(|&octet| octet == b'\n') {
+            let core = line.trim_ascii_end();
+            let dashes = core.iter().take_while(|&&octet| octet == b'-').count();
+            if line.ends_with(b"\n") && dashes >= 2 && core.len() > dashes {
+                self.core = core[dashes..].iter().take(MAX_BOUNDARY_BYTES).copied().collect();
+                return Some(begin);
+            }
+            begin += line.len();
+        }
+        None
     }
 
     /// The next whole delimiter line at or behind `searched`.
@@ -336,7 +342,7 @@ fn line_end(rest: &[u8]) -> LineEnd {
         match rest.get(at) {
             Some(b' ' | b'\t' | b'\r') if at < MAX_LINE_END => at += 1,
             Some(b'\n') => return LineEnd::At(at + 1, last),
-            None if at < MAX_LINE_END => return LineEnd::More,
+            None if at <= MAX_LINE_END => return LineEnd::More,
             Some(b'-') if rest == b"-" => return LineEnd::More,
             _ => return LineEnd::Other,
         }
