@@ -1,0 +1,341 @@
+//! The kinds http, mjpeg and tcp against scripted servers: expectations, fallbacks, and where secrets may go.
+
+#![allow(clippy::print_stderr, reason = "shared with tests that say when they are skipped")]
+
+mod support;
+
+use std::time::Duration;
+
+use model::conf::{Node, Value};
+use model::reading::{Depth, FactValue, Media, fact as key};
+use model::target::Target;
+use support::{fact, look, outcome, tracks, words};
+use testkit::bad;
+use testkit::http::{HttpPeer, Reply, routes};
+use testkit::mjpeg::{Camera, camera};
+use testkit::tls::{Authority, Certificate};
+use testkit::wait::wait_for;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A target whose options are typed values.
+fn target(kind: &'static str, url: &str, options: &[(&str, Value)]) -> Target {
+    let mut target = support::target(url, &[]);
+    target.kind = kind;
+    target.options.0 = options.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+    target
+}
+
+fn text(value: &str) -> Value {
+    Value::Str(value.to_owned())
+}
+
+fn map(pairs: &[(&str, &str)]) -> Value {
+    Value::Map(pairs.iter().map(|(k, v)| ((*k).to_owned(), Node::bare(text(v)))).collect())
+}
+
+#[tokio::test]
+async fn http_judges_status_redirects_and_body() {
+    let peer = HttpPeer::start().await;
+    for (path, options, expected, part) in [
+        ("/", vec![], "up", ""),
+        ("/", vec![("body_contains", text("welcome"))], "up", ""),
+        ("/", vec![("body_contains", text("goodbye"))], "protocol (check)", "does not contain \"goodbye\""),
+        ("/status/404", vec![("expect_status", Value::Int(404))], "up", ""),
+        ("/status/401", vec![("expect_status", text("401"))], "up", ""),
+        ("/status/401", vec![], "auth_required (first_byte)", "does not say how to sign in"),
+        ("/status/418", vec![], "protocol (first_byte)", "status 418 I'm a teapot, expected 200-399"),
+        ("/status/299", vec![], "up", ""),
+        ("/status/599", vec![], "protocol (first_byte)", "status 599, expected"),
+        ("/ntlm", vec![], "auth_required (first_byte)", "no way to sign in that is supported (NTLM"),
+        ("/redirect", vec![("body_contains", text("welcome"))], "up", ""),
+        ("/redirect", vec![("follow_redirects", Value::Int(0)), ("body_contains", text("x"))], "protocol (check)", ""),
+        ("/hops/5", vec![("body_contains", text("welcome"))], "up", ""),
+        ("/hops/6", vec![], "protocol (first_byte)", "more than 5 redirects, the last one to"),
+        ("/loop", vec![], "protocol (first_byte)", "redirect loop: "),
+        ("/away?ftp://127.0.0.1/", vec![], "protocol (first_byte)", "which is not HTTP"),
+        ("/json", vec![("json_pointer", text("/items/0/ok")), ("json_equals", Value::Bool(true))], "up", ""),
+        ("/cut", vec![], "protocol (transfer)", "closed the connection in the body"),
+        ("/endless", vec![], "up", ""),
+        ("/endless", vec![("body_contains", text("y"))], "too_large (transfer)", "larger than 1048576 bytes"),
+        ("/big/2000", vec![("max_body", text("1KiB"))], "up", ""),
+        ("/big/2000", vec![("max_body", text("1KiB")), ("body_contains", text("y"))], "too_large (transfer)", ""),
+        ("/stall", vec![("read_body", Value::Bool(false))], "up", ""),
+    ] {
+        let seen = look(&target("http", &peer.url(path), &options)).await;
+        assert_eq!(outcome(&seen), expected, "{path} {options:?}: {:?}", seen.look);
+        assert!(words(&seen).contains(part), "{path}: {}", words(&seen));
+    }
+    assert!(wait_for(PATIENCE, || peer.stats().open() == 0).await, "every connection is closed");
+}
+
+#[tokio::test]
+async fn http_notes_what_it_saw() {
+    let peer = HttpPeer::start().await;
+    let seen = look(&target("http", &peer.url("/hops/2"), &[])).await;
+    for (key, value) in [
+        (key::STATUS_CODE, "200"),
+        (key::SERVER, "testkit"),
+        (key::CONTENT_TYPE, "text/plain"),
+        (key::BODY_BYTES, "7"),
+        (key::REDIRECTS, "2"),
+        (key::PEER, &peer.address().to_string()),
+    ] {
+        assert_eq!(fact(&seen, key), value, "{key}");
+    }
+    let phases: Vec<_> = seen.look.phases.iter().map(|(p, _)| p.as_str()).collect();
+    assert_eq!(phases, ["connect", "first_byte", "transfer"]);
+    assert!(seen.look.reading.tracks.is_empty() && seen.look.reading.proven.is_none());
+}
+
+#[tokio::test]
+async fn head_falls_back_to_get_and_says_so() {
+    let peer = HttpPeer::start().await;
+    let head = |path: &str| target("http", &peer.url(path), &[("method", text("HEAD"))]);
+    for (path, expected, refused) in [
+        ("/", "up", "-"),
+        ("/head-refused", "up", "true"),
+        ("/status/404", "not_found (first_byte)", "-"),
+        ("/status/503", "protocol (first_byte)", "-"),
+    ] {
+        let seen = look(&head(path)).await;
+        assert_eq!((outcome(&seen).as_str(), fact(&seen, key::HEAD_REFUSED).as_str()), (expected, refused), "{path}");
+    }
+    let methods: Vec<_> = peer.requests().iter().map(|r| format!("{} {}", r.method, r.target)).collect();
+    let expected = [
+        "HEAD /",
+        "HEAD /head-refused",
+        "GET /head-refused",
+        "HEAD /status/404",
+        "GET /status/404",
+        "HEAD /status/503",
+    ];
+    assert_eq!(methods, expected);
+}
+
+#[tokio::test]
+async fn passwords_are_used_when_asked_for_and_wrong_ones_are_told() {
+    let peer = HttpPeer::start().await;
+    for path in ["/basic", "/digest"] {
+        let good = peer.url(path).replace("://", "://viewer:s3cret@");
+        assert_eq!(outcome(&look(&target("http", &good, &[])).await), "up", "{path}");
+        let fields = [("user", text("viewer")), ("password", text("s3cret"))];
+        assert_eq!(outcome(&look(&target("http", &peer.url(path), &fields)).await), "up", "{path}");
+        let bad = peer.url(path).replace("://", "://viewer:wr0ng@");
+        for (url, part) in [(bad, "refuses the user name or password"), (peer.url(path), "none is configured")] {
+            let seen = look(&target("http", &url, &[])).await;
+            assert_eq!(outcome(&seen), "auth_required (first_byte)");
+            assert!(words(&seen).contains(part), "{}", words(&seen));
+        }
+    }
+    // Nothing is sent before it is asked for.
+    let url = peer.url("/echo").replace("://", "://viewer:s3cret@");
+    assert_eq!(outcome(&look(&target("http", &url, &[])).await), "up");
+    assert!(peer.requests().last().is_some_and(|r| r.header("Authorization").is_none()));
+}
+
+#[tokio::test]
+async fn secrets_do_not_follow_a_redirect_to_another_server() {
+    let other = HttpPeer::with(|request| testkit::http::basic(request, Reply::text(200, "got it"))).await;
+    let away = format!("/away?{}", other.url("/elsewhere"));
+    let home = HttpPeer::start().await;
+    let url = home.url(&away).replacen("://", "://viewer:s3cret@", 1);
+    let headers = [
+        ("secret_headers", map(&[("X-Api-Key", "k3y-k3y"), ("Cookie", "c00kie")])),
+        ("headers", map(&[("X-Plain", "yes")])),
+    ];
+    let seen = look(&target("http", &url, &headers)).await;
+    assert_eq!(outcome(&seen), "auth_required (first_byte)", "{:?}", seen.look);
+    assert!(words(&seen).contains("none is configured"), "{}", words(&seen));
+    let (first, second) = (&home.requests()[0], &other.requests()[0]);
+    assert_eq!(first.header("X-Api-Key"), Some("k3y-k3y"));
+    assert_eq!(second.header("X-Plain"), Some("yes"));
+    for name in ["Authorization", "X-Api-Key", "Cookie"] {
+        assert_eq!(second.header(name), None, "{name}");
+    }
+    let body = [("method", text("POST")), ("body", text("pin=1234"))];
+    let seen = look(&target("http", &home.url(&away), &body)).await;
+    assert!(words(&seen).contains("must not get the request's body"), "{}", words(&seen));
+    assert_eq!(other.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn https_tells_what_is_wrong_with_certificates() {
+    let authority = Authority::new();
+    let ca = authority.file("ca.pem").to_string_lossy().into_owned();
+    for (certificate, expected, part) in [
+        (Certificate::Good, "up", ""),
+        (Certificate::Expired, "tls (tls)", "expired"),
+        (Certificate::SelfSigned, "tls (tls)", "self-signed"),
+        (Certificate::WrongName, "tls (tls)", "not for localhost"),
+        (Certificate::DemandsClient, "tls (first_byte)", "demands a client certificate"),
+    ] {
+        let peer = HttpPeer::with_tls(Some(authority.acceptor(certificate)), routes).await;
+        let seen = look(&target("http", &peer.url_by_name("/"), &[("ca_file", text(&ca))])).await;
+        assert_eq!(outcome(&seen), expected, "{certificate:?}: {:?}", seen.look);
+        assert!(words(&seen).contains(part), "{certificate:?}: {}", words(&seen));
+        assert!(matches!(seen.look.reading.facts.get(key::CERT_EXPIRES_AT), Some(FactValue::Time(_))));
+    }
+}
+
+#[test]
+fn wrong_options_are_all_told_at_once() {
+    let options = [
+        ("method", text("HEAD")),
+        ("body_contains", text("x")),
+        ("body", text("x")),
+        ("expect_status", text("abc")),
+        ("headers", map(&[("Authorization", "Bearer hunter2"), ("bad name", "x"), ("Connection", "x")])),
+        ("client_key", text("/k")),
+        ("bodi", text("x")),
+    ];
+    let problems = probe::kind::build(&target("http", "http://127.0.0.1/", &options)).err().expect("all wrong");
+    let all = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    for part in [
+        "HEAD has no body",
+        "HEAD sends no body",
+        "expect_status: \"abc\" is no status code",
+        "headers.Authorization: may hold a secret (write it under secret_headers)",
+        "headers.bad name: is no header name",
+        "headers.Connection: is set by StreamPulse itself",
+        "client_key is given without client_cert",
+        "unknown key bodi (did you mean body?)",
+    ] {
+        assert!(all.contains(part), "{part:?} in\n{all}");
+    }
+    assert!(!all.contains("hunter2"), "{all}");
+}
+
+#[tokio::test]
+async fn mjpeg_is_up_when_whole_pictures_arrive() {
+    for (kind, frames, expected, seen_tracks, part) in [
+        (Camera::Good, 1, "up", "mjpeg 64x48*", ""),
+        (Camera::Single, 1, "up", "mjpeg 64x48*", ""),
+        (Camera::Bare, 1, "up", "mjpeg 64x48*", ""),
+        (Camera::NoLength, 1, "up", "mjpeg 64x48*", ""),
+        (Camera::StallsAfter(0), 1, "no_media (media)", "mjpeg", "no picture arrived within 600ms"),
+        (Camera::StallsAfter(1), 2, "no_media (media)", "mjpeg 64x48*", "1 of 2 pictures arrived within 600ms"),
+        (
+            Camera::EndsAfter(1),
+            3,
+            "no_media (media)",
+            "mjpeg 64x48*",
+            "1 of 3 pictures arrived before the stream ended",
+        ),
+        (Camera::Half, 1, "no_media (media)", "mjpeg", "no picture arrived"),
+        (Camera::Words, 1, "no_media (media)", "mjpeg", "8 parts in a row are no picture (text/plain)"),
+    ] {
+        let peer = camera(kind).await;
+        let mut target = target("mjpeg", &peer.url("http", "/"), &[("frames", Value::Int(frames))]);
+        target.timeout = Duration::from_millis(600);
+        let seen = look(&target).await;
+        assert_eq!(outcome(&seen), expected, "{kind:?}: {:?}", seen.look);
+        assert_eq!(tracks(&seen), seen_tracks, "{kind:?}");
+        assert!(words(&seen).contains(part), "{kind:?}: {}", words(&seen));
+        assert!(wait_for(PATIENCE, || peer.stats().open() == 0).await, "{kind:?}: the connection is closed");
+    }
+}
+
+#[tokio::test]
+async fn mjpeg_measures_its_rate_and_stops_where_it_is_told() {
+    let peer = camera(Camera::Good).await;
+    let rate = target("mjpeg", &peer.url("http", "/"), &[("frames", Value::Int(5))]);
+    let seen = look(&rate).await;
+    let fps = seen.look.reading.track(Media::Video).and_then(|t| t.fps).expect("five pictures are measured");
+    // 50 pictures per second at most; a busy machine gives fewer.
+    assert!((1.0..=55.0).contains(&fps), "{fps}");
+
+    for (depth, proven, expected) in [(Depth::Reach, Depth::Reach, ""), (Depth::Describe, Depth::Describe, "mjpeg")] {
+        let stall = camera(Camera::StallsAfter(0)).await;
+        let mut shallow = target("mjpeg", &stall.url("http", "/"), &[]);
+        shallow.depth = depth;
+        let seen = look(&shallow).await;
+        assert_eq!((outcome(&seen).as_str(), tracks(&seen).as_str()), ("up", expected));
+        assert_eq!(seen.look.reading.proven, Some(proven));
+    }
+}
+
+#[tokio::test]
+async fn mjpeg_is_not_content_with_a_page() {
+    let peer = HttpPeer::start().await;
+    for (path, expected, part) in [
+        ("/html", "protocol (first_byte)", "the reply is text/html, not JPEG pictures"),
+        ("/status/503", "protocol (first_byte)", "status 503"),
+        ("/basic", "auth_required (first_byte)", "none is configured"),
+        ("/nosuch", "not_found (first_byte)", ""),
+    ] {
+        let seen = look(&target("mjpeg", &peer.url(path), &[])).await;
+        assert_eq!(outcome(&seen), expected, "{path}: {:?}", seen.look);
+        assert!(words(&seen).contains(part), "{path}: {}", words(&seen));
+    }
+    for (begin, again, kind) in [
+        ("Content-Type: image/jpeg\r\n", vec![0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2], "protocol (media)"),
+        ("Content-Type: image/jpeg\r\n", b"no picture".to_vec(), "protocol (media)"),
+        ("Content-Type: multipart/x-mixed-replace;boundary=b\r\n", b"no boundary\r\n".to_vec(), "protocol (media)"),
+    ] {
+        let peer = bad::endless(format!("HTTP/1.1 200 OK\r\n{begin}\r\n"), again).await;
+        let seen = look(&target("mjpeg", &peer.url("http", "/"), &[])).await;
+        assert_eq!(outcome(&seen), kind, "{begin}: {:?}", seen.look);
+    }
+}
+
+#[tokio::test]
+async fn tcp_waits_for_the_expected_text() {
+    let greeting = bad::says("220 mail.example ESMTP\r\n").await;
+    let silent = bad::early_close().await;
+    for (peer, options, expected, part) in [
+        (&greeting, vec![], "up", ""),
+        (&greeting, vec![("expect_text", text("ESMTP"))], "up", ""),
+        (&greeting, vec![("expect_text", text("220 m")), ("send", text("HELO me\r\n"))], "up", ""),
+        (
+            &greeting,
+            vec![("expect_text", text("SSH-"))],
+            "protocol (transfer)",
+            "the peer sent \"220 mail.example ESMTP\\r\\n\" and closed the connection, expected \"SSH-\"",
+        ),
+        (&silent, vec![("expect_text", text("SSH-"))], "protocol (first_byte)", "without a word"),
+        (&silent, vec![], "up", ""),
+    ] {
+        let seen = look(&target("tcp", &peer.url("tcp", ""), &options)).await;
+        assert_eq!(outcome(&seen), expected, "{options:?}: {:?}", seen.look);
+        assert!(words(&seen).contains(part), "{options:?}: {}", words(&seen));
+    }
+    let endless = bad::endless("", "abc").await;
+    let seen = look(&target("tcp", &endless.url("tcp", ""), &[("expect_text", text("xyz"))])).await;
+    assert_eq!(outcome(&seen), "too_large (transfer)");
+    let no_port = probe::kind::build(&target("tcp", "tcp://127.0.0.1", &[])).err().expect("a port is needed");
+    assert!(no_port[0].to_string().contains("names no port"), "{no_port:?}");
+}
+
+#[tokio::test]
+async fn tcp_speaks_tls_when_asked() {
+    let authority = Authority::new();
+    let peer = HttpPeer::with_tls(Some(authority.acceptor(Certificate::Good)), routes).await;
+    let ca = authority.file("ca.pem").to_string_lossy().into_owned();
+    let options = [
+        ("tls", Value::Bool(true)),
+        ("ca_file", text(&ca)),
+        ("send", text("GET / HTTP/1.1\r\n\r\n")),
+        ("expect_text", text("welcome")),
+    ];
+    let seen = look(&target("tcp", &peer.url_by_name("").replace("https", "tcp"), &options)).await;
+    assert_eq!(outcome(&seen), "up", "{:?}", seen.look);
+    assert_eq!(fact(&seen, key::TLS_VERSION), "TLSv1.3");
+}
+
+#[test]
+fn addresses_find_their_kind() {
+    for (url, kind) in [
+        ("http://h/", "http"),
+        ("https://h/health?x=1", "http"),
+        ("http://h/axis-cgi/mjpg/video.cgi?resolution=640x480", "mjpeg"),
+        ("http://h:8080/?action=stream", "mjpeg"),
+        ("http://h/snapshot.JPG", "mjpeg"),
+        ("http://h/nphMotionJpeg?Resolution=320x240", "mjpeg"),
+        ("tcp://h:22", "tcp"),
+        ("rtsp://h/", "rtsp"),
+    ] {
+        let address = model::address::Address::parse(url).expect("a good URL");
+        assert_eq!(probe::kinds::guess(&address).map(|k| k.name), Some(kind), "{url}");
+    }
+}
