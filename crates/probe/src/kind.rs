@@ -17,6 +17,9 @@ use crate::kinds;
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// A probe, or everything that is wrong with the target's options.
+pub type Built = Result<Box<dyn Probe>, Vec<Problem>>;
+
 /// One row of the table of kinds.
 pub struct Kind {
     /// The word in the configuration (`kind: rtsp`), in the API and in the history.
@@ -32,7 +35,7 @@ pub struct Kind {
     /// Keys that only this kind knows.
     pub fields: &'static [Field],
     /// Makes the probe of a target, or says everything that is wrong with its options.
-    pub build: fn(&Target) -> Result<Box<dyn Probe>, Vec<Problem>>,
+    pub build: fn(&Target) -> Built,
     /// How well an address fits when the configuration names no kind: 0 is "not mine", the highest wins.
     pub guess: fn(&Address) -> u8,
 }
@@ -95,7 +98,7 @@ pub const fn join_fields<const N: usize>(lists: &[&[Field]]) -> [Field; N] {
 ///
 /// # Errors
 /// Every problem with the target's options; also when its kind is in no table or does not know the URL's scheme.
-pub fn build(target: &Target) -> Result<Box<dyn Probe>, Vec<Problem>> {
+pub fn build(target: &Target) -> Built {
     let Some(kind) = kinds::by_name(target.kind) else {
         return Err(vec![Problem::new(None, "kind", format!("there is no kind {}", target.kind))]);
     };

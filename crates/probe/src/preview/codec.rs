@@ -100,8 +100,7 @@ impl Decoder {
     fn new(codec: Codec) -> Self {
         match codec {
             Codec::H265 => {
-                let mut limits = rust_h265::DecodeLimits::default();
-                limits.max_picture_pixels = MAX_PIXELS;
+                let limits = rust_h265::DecodeLimits { max_picture_pixels: MAX_PIXELS, ..Default::default() };
                 Self::H265(Box::new(rust_h265::Decoder::with_limits(limits)))
             }
             Codec::H264 | Codec::Jpeg => Self::H264(Box::default()),

@@ -11,9 +11,10 @@ use wire::rtsp::{Decoder, Message, Method, Request, Response, encode_interleaved
 /// Longest wait for something the client must do.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// H.264 of 320x240 at 10 frames per second and AAC; the sizes stand in no line.
+/// H.264 of 1920x1080 and AAC.
 pub(crate) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=test\r\na=control:*\r\n\
-    m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:video\r\n\
+    m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n\
+    a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z2QAKKzZQHgCJ+XARAAAAwAEAAADAPA8YMZY,aOvjyyLA\r\na=control:video\r\n\
     m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/48000/1\r\n\
     a=fmtp:97 streamtype=5;mode=AAC-hbr;config=1188;sizelength=13;indexlength=3;indexdeltalength=3\r\na=control:audio\r\n";
 
