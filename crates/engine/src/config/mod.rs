@@ -4,12 +4,21 @@
 //! [`ConfigFile`] is a pure function of text and environment. Never starts or stops anything: that is reconciling.
 
 mod edit;
+mod env;
+mod fields;
 mod file;
 mod legacy;
 mod load;
+mod parse;
+mod quote;
 mod reference;
 mod schema;
+mod server;
 mod starter;
+mod syntax;
+mod target;
+mod targets;
+mod tree;
 mod view;
 
 use std::net::SocketAddr;
@@ -117,3 +126,6 @@ pub struct Overrides {
     /// A demonstration: `server.login: false` is accepted on any address.
     pub demo: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! The keys of the configuration, each declared once: the loader checks against these tables, and the schema, the
+//! reference page and the forms are made from them. Keys of a kind are declared by the kind.
+
+use std::time::Duration;
+
+use model::address::MAX_URL_BYTES;
+use model::conf::{Field, Type};
+use model::limits::{MAX_INTERVAL, MAX_RETRIES, MAX_TIMEOUT, MIN_INTERVAL, MIN_TIMEOUT, PROBES_AT_ONCE};
+use model::target::MAX_ID_BYTES;
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// Longest a name, a group or the name of a template may be, in bytes: it stands in tables and messages.
+const MAX_NAME_BYTES: usize = 200;
+/// Longest a tag may be, in bytes.
+const MAX_TAG_BYTES: usize = 64;
+/// Longest history that is kept.
+const MAX_KEEP: Duration = Duration::from_secs(100 * 366 * 86_400);
+/// Most looks in a row that a threshold may ask for.
+const MAX_THRESHOLD: i64 = 1000;
+
+const TEXT: Type = Type::Text { max: MAX_NAME_BYTES };
+const TAG: Type = Type::Text { max: MAX_TAG_BYTES };
+const LOOK: Type = Type::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT };
+const CERT: Type = Type::Duration { min: Duration::ZERO, max: MAX_KEEP };
+const PIXELS: Type = Type::Integer { min: 1, max: 65_535 };
+
+/// Words for `depth`, as in `model::reading::Depth`.
+const DEPTHS: &[&str] = &["reach", "describe", "media"];
+
+/// Keys of the file itself.
+pub(super) static TOP: [Field; 7] = [
+    Field::new(
+        "timezone",
+        TEXT,
+        "IANA name of the time zone in which times are shown, such as Europe/Zurich. Stored times are always UTC.",
+    )
+    .default("UTC"),
+    Field::new("server", Type::Section(&SERVER), "Where the dashboard and the API listen, and who may use them."),
+    Field::new("store", Type::Section(&STORE), "How long history is kept."),
+    Field::new("probing", Type::Section(&PROBING), "How many looks may be under way at once."),
+    Field::new(
+        "defaults",
+        Type::Section(&DEFAULTS),
+        "Keys that every target has unless it, or one of its templates, says otherwise.",
+    ),
+    Field::new("templates", Type::Any, "Named sets of target keys; a target takes one with `template: name`."),
+    Field::new("targets", Type::Sections(&TARGET), "What is watched."),
+];
+
+/// Keys of `server`.
+pub(super) static SERVER: [Field; 6] = [
+    Field::new("listen", Type::List(&TEXT), "Addresses with port where the dashboard and the API are served. `0.0.0.0:8000` is reachable from other machines, `127.0.0.1:8000` from this one alone.").default("127.0.0.1:8000"),
+    Field::new("status_listen", TEXT, "Address with port of a read-only status (status, health) that needs no login and shows no secret. Off unless given."),
+    Field::new("login", Type::Bool, "Whether people must sign in. `false` is accepted only while every address in `listen` is a loopback address.").default("true"),
+    Field::new("tls_cert", Type::Text { max: 4096 }, "PEM file with the server's certificate chain. Together with `tls_key`, the dashboard is served by HTTPS."),
+    Field::new("tls_key", Type::Text { max: 4096 }, "PEM file with the certificate's private key."),
+    Field::new("session", Type::Duration { min: Duration::from_secs(60), max: Duration::from_secs(365 * 86_400) }, "How long a sign-in lasts without use.").default("12h"),
+];
+
+const KEEP: Type = Type::Duration { min: Duration::from_secs(3600), max: MAX_KEEP };
+
+/// Keys of `store`.
+pub(super) static STORE: [Field; 5] = [
+    Field::new("keep_observations", KEEP, "How long single looks are kept.").default("7d"),
+    Field::new("keep_minutes", KEEP, "How long figures per minute are kept.").default("30d"),
+    Field::new("keep_hours", KEEP, "How long figures per hour are kept.").default("400d"),
+    Field::new("keep_days", KEEP, "How long figures per day are kept.").default("3650d"),
+    Field::new(
+        "keep_changes",
+        KEEP,
+        "How long status changes and incidents are kept. Availability is computed from them.",
+    )
+    .default("730d"),
+];
+
+#[allow(clippy::cast_possible_wrap)] // a few thousand
+const AT_ONCE: Type = Type::Integer { min: 1, max: 64 * PROBES_AT_ONCE as i64 };
+
+/// Keys of `probing`.
+pub(super) static PROBING: [Field; 2] = [
+    Field::new("at_once", AT_ONCE, "Looks under way at once in the whole process.").default("1024"),
+    Field::new(
+        "at_once_per_host",
+        AT_ONCE,
+        "Looks under way at once towards one host and port. Cameras allow few sessions.",
+    )
+    .default("4"),
+];
+
+const GROUP: Field = Field::new("group", TEXT, "Group under which the target stands on the dashboard.");
+const TAGS: Field = Field::new("tags", Type::List(&TAG), "Words to filter by.");
+const ENABLED: Field =
+    Field::new("enabled", Type::Bool, "`false` keeps the target and its history but does not look at it.")
+        .default("true");
+const INTERVAL: Field = Field::new(
+    "interval",
+    Type::Duration { min: MIN_INTERVAL, max: MAX_INTERVAL },
+    "From the start of one look to the start of the next.",
+)
+.default("10s");
+const TIMEOUT: Field = Field::new("timeout", Type::Duration { min: MIN_TIMEOUT, max: MAX_TIMEOUT }, "Deadline of one look. Without this key it is 8s, or the interval where that is shorter. A look never begins while the previous one of the same target is under way.").default("8s");
+const RETRIES: Field = Field::new(
+    "retries",
+    Type::Integer { min: 0, max: MAX_RETRIES as i64 },
+    "Further attempts within a round, after a fault that may pass.",
+)
+.default("1");
+const DEPTH: Field = Field::new("depth", Type::Choice(DEPTHS), "How deep to look at media: `reach` (it answers), `describe` (it describes the stream), `media` (packets of every track arrive). For kinds that carry media.").default("media");
+const FAIL_AFTER: Field = Field::new(
+    "fail_after",
+    Type::Integer { min: 1, max: MAX_THRESHOLD },
+    "Bad looks in a row until the target is down or degraded.",
+)
+.default("2");
+const RECOVER_AFTER: Field = Field::new(
+    "recover_after",
+    Type::Integer { min: 1, max: MAX_THRESHOLD },
+    "Good looks in a row until the target is up again.",
+)
+.default("1");
+const EXPECTED: Field = Field::new(
+    "expect",
+    Type::Section(&EXPECT),
+    "What is expected beyond that the look succeeds. Merged key by key with templates and defaults.",
+);
+
+/// Keys of `defaults`, which are also those of every target.
+pub(super) static DEFAULTS: [Field; 10] =
+    [GROUP, TAGS, ENABLED, INTERVAL, TIMEOUT, RETRIES, DEPTH, FAIL_AFTER, RECOVER_AFTER, EXPECTED];
+
+/// Keys of a target, whatever its kind.
+pub(super) static TARGET: [Field; 15] = [
+    Field::new(
+        "name",
+        TEXT,
+        "Name for people. Unique. A renamed target keeps its history where it has an `id` of its own, or where its address stays.",
+    ),
+    Field::new(
+        "url",
+        Type::Text { max: MAX_URL_BYTES },
+        "Where it is, as in rtsp://user:password@host:554/path. The password is never shown.",
+    )
+    .required(),
+    Field::new("kind", TEXT, "How to look at it. Guessed from the URL when absent."),
+    Field::new(
+        "id",
+        Type::Text { max: MAX_ID_BYTES },
+        "Identity that keys the history: a-z, 0-9, dot, underscore, hyphen. Made from the name when absent.",
+    ),
+    GROUP,
+    TAGS,
+    ENABLED,
+    Field::new(
+        "template",
+        Type::List(&TEXT),
+        "Name of a template, or a list of names; later ones go before earlier ones, the target's own keys before all.",
+    ),
+    INTERVAL,
+    TIMEOUT,
+    RETRIES,
+    DEPTH,
+    FAIL_AFTER,
+    RECOVER_AFTER,
+    EXPECTED,
+];
+
+/// Keys of `expect`.
+pub(super) static EXPECT: [Field; 11] = [
+    Field::new("warn_after", LOOK, "A look that takes longer makes the target degraded."),
+    Field::new("fail_after", LOOK, "A look that takes longer counts as failed."),
+    Field::new("video", Type::Bool, "`true`: there must be a video track; `false`: there must be none."),
+    Field::new("audio", Type::Bool, "`true`: there must be an audio track; `false`: there must be none."),
+    Field::new("video_codec", Type::List(&TAG), "Accepted video codecs by ffprobe's names: h264, hevc, mjpeg, ..."),
+    Field::new("audio_codec", Type::List(&TAG), "Accepted audio codecs by ffprobe's names: aac, opus, pcm_mulaw, ..."),
+    Field::new("min_width", PIXELS, "Least width in pixels."),
+    Field::new("min_height", PIXELS, "Least height in pixels."),
+    Field::new("min_fps", Type::Number { min: 0.1, max: 1000.0 }, "Least declared frame rate, per second."),
+    Field::new("warn_cert", CERT, "A certificate that ends within this time makes the target degraded; 0s never does.")
+        .default("14d"),
+    Field::new("fail_cert", CERT, "A certificate that ends within this time counts as failed."),
+];
+
+/// Expectations that only media can meet.
+pub(super) const MEDIA_EXPECTATIONS: [&str; 7] =
+    ["video", "audio", "video_codec", "audio_codec", "min_width", "min_height", "min_fps"];
+
+const _: () = assert!(DAY.as_secs() * 14 < MAX_KEEP.as_secs());

@@ -1,0 +1,262 @@
+//! One target: from its keys in effect to a [`Target`] whose probe can be built.
+
+use std::time::Duration;
+
+use model::address::Address;
+use model::conf::{Problem, Section, Value, words};
+use model::expect::Expectations;
+use model::limits::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT};
+use model::reading::Depth;
+use model::status::StatusRules;
+use model::target::{Options, Target, TargetId};
+use probe::kind::Kind;
+use probe::kinds::{self, KINDS};
+
+use super::fields::{EXPECT, MEDIA_EXPECTATIONS, TARGET};
+use super::targets::{only, unknown_key};
+use super::tree::Item;
+
+/// Where a target is read from.
+pub(super) struct Source<'a> {
+    /// Its keys in effect.
+    pub(super) item: &'a Item,
+    /// Whether it holds a key itself, not by a template or the defaults.
+    pub(super) own: &'a dyn Fn(&str) -> bool,
+    /// The expectations that it holds itself.
+    pub(super) own_expect: Option<&'a Item>,
+    /// Its path for messages, such as `targets[2]`.
+    pub(super) path: &'a str,
+}
+
+/// Checks one target; `None` when it is wrong (the problems say why).
+pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Option<Target> {
+    let before = problems.len();
+    let node = only(source.item, |key| TARGET.iter().any(|f| f.key == key)).node_of(&TARGET);
+    let common = Section::check(&node, &TARGET, source.path, problems);
+    let address = address(&common, problems);
+    let kind = kind(&common, address.as_ref(), problems);
+    for entry in source.item.entries().filter(|e| !TARGET.iter().any(|f| f.key == e.key)) {
+        problems.extend(unknown_key(entry, kind, source.path));
+    }
+    let name_and_id = name_and_id(&common, problems);
+    let expect = expect(source, kind, problems);
+    let (interval, timeout) = times(&common, source, warnings);
+    let options = kind.map(|kind| options(source, kind, problems)).unwrap_or_default();
+    if problems.len() > before {
+        return None;
+    }
+    let (kind, (id, name)) = (kind?, name_and_id?);
+    if !kind.media && (source.own)("depth") {
+        let message = format!("depth has no effect on the kind {}, which carries no media", kind.name);
+        warnings.push(Problem::new(common.place_of("depth"), common.path_of("depth"), message));
+    }
+    warn_of_limits(&expect, timeout, source, warnings);
+    let count = |key| common.integer(key).and_then(|n| u32::try_from(n).ok());
+    let defaults = StatusRules::default();
+    let target = Target {
+        id,
+        name,
+        kind: kind.name,
+        address: address?,
+        group: common.text("group").filter(|g| !g.is_empty()),
+        tags: common.texts("tags").into_iter().filter(|t| !t.is_empty()).collect(),
+        enabled: common.bool("enabled").unwrap_or(true),
+        interval,
+        timeout,
+        retries: count("retries").unwrap_or_default(),
+        depth: common.text("depth").and_then(|d| Depth::from_word(&d)).unwrap_or(Depth::Media),
+        rules: StatusRules {
+            fail_after: count("fail_after").unwrap_or(defaults.fail_after),
+            recover_after: count("recover_after").unwrap_or(defaults.recover_after),
+        },
+        expect,
+        options,
+    };
+    build(&target, source, problems).then_some(target)
+}
+
+fn address(common: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Address> {
+    let text = common.text("url")?;
+    match Address::parse(&text) {
+        Ok(address) => Some(address),
+        Err(message) => {
+            let problem = Problem::new(common.place_of("url"), common.path_of("url"), message);
+            problems.push(problem.with_remedy(
+                "write scheme://user:password@host:port/path, with %23 for # and %2F for / in a password",
+            ));
+            None
+        }
+    }
+}
+
+fn kind(common: &Section<'_>, address: Option<&Address>, problems: &mut Vec<Problem>) -> Option<&'static Kind> {
+    let Some(name) = common.text("kind") else {
+        let address = address?;
+        let guess = kinds::guess(address);
+        if guess.is_none() {
+            let mut schemes: Vec<&str> = KINDS.iter().flat_map(|k| k.schemes.iter().copied()).collect();
+            schemes.sort_unstable();
+            schemes.dedup();
+            let message = format!("no kind looks at {}:// addresses", address.scheme());
+            let problem = Problem::new(common.place_of("url"), common.path_of("url"), message);
+            problems.push(problem.with_remedy(format!("known schemes: {}", schemes.join(", "))));
+        }
+        return guess;
+    };
+    let kind = kinds::by_name(&name);
+    if kind.is_none() {
+        let names = KINDS.iter().map(|k| k.name);
+        let remedy = match words::nearest(&name, names.clone()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("known kinds: {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        let message = format!("there is no kind {name:?}");
+        problems.push(Problem::new(common.place_of("kind"), common.path_of("kind"), message).with_remedy(remedy));
+    }
+    kind
+}
+
+fn name_and_id(common: &Section<'_>, problems: &mut Vec<Problem>) -> Option<(TargetId, String)> {
+    let mut wrong = |key: &str, message: String, remedy: &str| {
+        problems.push(Problem::new(common.place_of(key), common.path_of(key), message).with_remedy(remedy));
+    };
+    let name = common.text("name").map(|n| n.trim().to_owned()).filter(|n| !n.is_empty());
+    let id = match common.text("id").map(|id| TargetId::parse(&id)) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err(message)) => {
+            wrong("id", message, "an id such as front-door");
+            return None;
+        }
+    };
+    if name.as_ref().is_some_and(|n| n.contains(char::is_control)) {
+        wrong("name", "the name has a line break or another control character".to_owned(), "write it in one line");
+        return None;
+    }
+    match (id, name) {
+        (Some(id), Some(name)) => Some((id, name)),
+        (Some(id), None) => Some((id.clone(), id.as_str().to_owned())),
+        (None, Some(name)) => Some((TargetId::from_name(&name), name)),
+        (None, None) => {
+            wrong("name", "name is missing".to_owned(), "name for people, such as `name: Front door`");
+            None
+        }
+    }
+}
+
+/// Interval and deadline. A deadline that is not given never exceeds the interval.
+fn times(common: &Section<'_>, source: &Source<'_>, warnings: &mut Vec<Problem>) -> (Duration, Duration) {
+    let interval = common.duration("interval").unwrap_or(DEFAULT_INTERVAL);
+    if common.node("timeout").is_none() {
+        return (interval, DEFAULT_TIMEOUT.min(interval));
+    }
+    let timeout = common.duration("timeout").unwrap_or(DEFAULT_TIMEOUT);
+    if timeout > interval && ((source.own)("timeout") || (source.own)("interval")) {
+        let message = format!(
+            "the timeout of {} is longer than the interval of {}, so a target that does not answer is looked at less often",
+            words::duration_text(timeout),
+            words::duration_text(interval)
+        );
+        let problem = Problem::new(common.place_of("timeout"), common.path_of("timeout"), message);
+        warnings.push(problem.with_remedy("make the timeout at most as long as the interval"));
+    }
+    (interval, timeout)
+}
+
+fn expect(source: &Source<'_>, kind: Option<&'static Kind>, problems: &mut Vec<Problem>) -> Expectations {
+    let path = format!("{}.expect", source.path);
+    let none = Item::empty_map();
+    let item = source.item.get("expect").filter(|e| e.is_map()).unwrap_or(&none);
+    let media = kind.is_none_or(|k| k.media);
+    // What a template or the defaults expect of media is not meant for a target that carries none.
+    let own = |key: &str| source.own_expect.and_then(|e| e.get(key)).is_some_and(|v| !v.is_null());
+    let item = only(item, |key| media || own(key) || !MEDIA_EXPECTATIONS.contains(&key));
+    let node = item.node_of(&EXPECT);
+    let section = Section::check(&node, &EXPECT, path, problems);
+    for key in MEDIA_EXPECTATIONS.iter().filter(|key| !media && section.node(key).is_some()) {
+        let name = kind.map_or("", |k| k.name);
+        let message = format!("the kind {name} carries no media, so {key} can never be met");
+        problems.push(Problem::new(section.place_of(key), section.path_of(key), message).with_remedy("remove it"));
+    }
+    let pixels = |key| section.integer(key).and_then(|n| u32::try_from(n).ok());
+    let codecs = |key| section.texts(key).iter().map(|c| codec(c)).collect();
+    Expectations {
+        warn_after: section.duration("warn_after"),
+        fail_after: section.duration("fail_after"),
+        video: section.bool("video"),
+        audio: section.bool("audio"),
+        video_codec: codecs("video_codec"),
+        audio_codec: codecs("audio_codec"),
+        min_width: pixels("min_width"),
+        min_height: pixels("min_height"),
+        min_fps: section.number("min_fps"),
+        warn_cert: section.duration("warn_cert"),
+        fail_cert: section.duration("fail_cert"),
+    }
+}
+
+/// ffprobe's name of a codec that people know by another.
+fn codec(name: &str) -> String {
+    let name = name.trim().to_ascii_lowercase();
+    match name.as_str() {
+        "h265" | "h.265" => "hevc".to_owned(),
+        "avc" | "h.264" => "h264".to_owned(),
+        _ => name,
+    }
+}
+
+fn warn_of_limits(expect: &Expectations, timeout: Duration, source: &Source<'_>, warnings: &mut Vec<Problem>) {
+    let Some(own) = source.own_expect else { return };
+    let mut warn = |key: &str, message: &str| {
+        let path = format!("{}.expect.{key}", source.path);
+        warnings.push(Problem::new(own.get(key).map(|i| i.place), path, message));
+    };
+    if let (Some(warn_after), Some(fail_after)) = (expect.warn_after, expect.fail_after) {
+        if warn_after >= fail_after {
+            warn("warn_after", "warn_after is not shorter than fail_after, so it never warns");
+        }
+    }
+    for (key, limit) in [("warn_after", expect.warn_after), ("fail_after", expect.fail_after)] {
+        if limit.is_some_and(|l| l >= timeout) && own.get(key).is_some() {
+            warn(key, &format!("{key} is not shorter than the timeout, so it is never reached"));
+        }
+    }
+}
+
+fn options(source: &Source<'_>, kind: &'static Kind, problems: &mut Vec<Problem>) -> Options {
+    let item = only(source.item, |key| kind.fields.iter().any(|f| f.key == key));
+    let node = item.node_of(kind.fields);
+    Section::check(&node, kind.fields, source.path, problems);
+    let Value::Map(pairs) = node.value else { return Options::default() };
+    let given = pairs.into_iter().filter(|(_, node)| node.value != Value::Null);
+    Options(given.map(|(key, node)| (key, without_places(node.value))).collect())
+}
+
+/// Options are compared when a file is loaded anew: a target that only moved in the file has not changed.
+fn without_places(value: Value) -> Value {
+    use model::conf::Node;
+    match value {
+        Value::List(items) => Value::List(items.into_iter().map(|n| Node::bare(without_places(n.value))).collect()),
+        Value::Map(pairs) => {
+            Value::Map(pairs.into_iter().map(|(k, n)| (k, Node::bare(without_places(n.value)))).collect())
+        }
+        scalar => scalar,
+    }
+}
+
+/// Lets the kind say what is wrong beyond its fields.
+fn build(target: &Target, source: &Source<'_>, problems: &mut Vec<Problem>) -> bool {
+    let Err(found) = probe::kind::build(target) else { return true };
+    for mut problem in found {
+        let first = problem.path.split(['.', '[']).next().unwrap_or_default();
+        let place = source.item.get(first).map_or(source.item.place, |i| i.place);
+        problem.place = Some(place);
+        problem.path = match problem.path.as_str() {
+            "" => source.path.to_owned(),
+            path => format!("{}.{path}", source.path),
+        };
+        problem.message = target.address.redact(&problem.message);
+        problems.push(problem);
+    }
+    false
+}
