@@ -14,6 +14,9 @@ use crate::dial::Stream;
 /// First bytes that are kept: enough for a status line's beginning, too few for anything that matters.
 const HEAD_BYTES: usize = 24;
 
+/// How requests begin.
+const OURS: [&[u8]; 5] = [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS "];
+
 /// What was received.
 #[derive(Default)]
 pub(crate) struct Meter {
@@ -45,6 +48,8 @@ impl Meter {
             [0x15 | 0x16, 3, ..] => "the peer speaks TLS on this port, not HTTP; use https".to_owned(),
             _ if head.starts_with(b"SSH-") => "the peer speaks SSH, not HTTP".to_owned(),
             _ if head.starts_with(b"RTSP/") => "the peer speaks RTSP, not HTTP".to_owned(),
+            // Quoting it would quote a part of our own request, which may hold a secret.
+            _ if OURS.iter().any(|method| head.starts_with(method)) => "the peer sends back what it is sent".to_owned(),
             _ if head.starts_with(b"HTTP/") => "the headers of the reply are malformed".to_owned(),
             _ => {
                 let line = head.split(|b| *b == b'\r' || *b == b'\n').next().unwrap_or_default();

@@ -147,3 +147,43 @@ pub async fn endless(begin: impl Into<Vec<u8>>, again: impl Into<Vec<u8>>) -> Pe
     })
     .await
 }
+
+/// Sends back what it receives: whatever secret it is given comes back in clear.
+pub async fn echo() -> Peer {
+    Peer::start(|conn, _stats| async move {
+        use tokio::io::AsyncReadExt;
+        let (mut reader, mut writer) = tokio::io::split(conn);
+        let mut buffer = [0; 4096];
+        while let Ok(n @ 1..) = reader.read(&mut buffer).await {
+            if !send(&mut writer, &buffer[..n]).await {
+                return;
+            }
+        }
+    })
+    .await
+}
+
+/// Sends `begin` at once and then `again`, one byte per second, for ever.
+pub async fn endless_drip(begin: impl Into<Vec<u8>>, again: &'static str) -> Peer {
+    let begin = Arc::new(begin.into());
+    Peer::start(move |conn, stats| {
+        let begin = Arc::clone(&begin);
+        async move {
+            let (mut reader, mut writer) = tokio::io::split(conn);
+            let dripping = async {
+                send(&mut writer, &begin).await;
+                for byte in again.bytes().cycle() {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    if !send(&mut writer, &[byte]).await {
+                        return;
+                    }
+                }
+            };
+            tokio::select! {
+                () = drain(&mut reader, &stats) => {}
+                () = dripping => {}
+            }
+        }
+    })
+    .await
+}

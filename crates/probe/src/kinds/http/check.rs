@@ -11,7 +11,7 @@ use regex_lite::{Regex, RegexBuilder};
 
 /// Largest compiled expression. Matching takes time in proportion to it and to the body.
 const MAX_REGEX_BYTES: usize = 64 * 1024;
-/// Longest piece of a body or expectation that a sentence quotes, in bytes.
+/// Longest value or expectation that a sentence quotes, in bytes.
 const MAX_QUOTE_BYTES: usize = 80;
 
 /// Accepted status codes, as inclusive ranges.
@@ -140,7 +140,7 @@ impl BodyChecks {
         };
         match &self.equals {
             Some(wanted) if !same(found, wanted) => {
-                wrong(format!("the JSON at {pointer} is {}, expected {wanted}", quote(&found.to_string())))
+                wrong(format!("the JSON at {pointer} is {}, expected {wanted}", shown(found)))
             }
             _ => Ok(()),
         }
@@ -158,6 +158,15 @@ fn same(found: &serde_json::Value, wanted: &str) -> bool {
     }
 }
 
+/// A JSON value of the peer's in words. A long one is not cut: a cut secret could no longer be recognised and masked.
+fn shown(value: &serde_json::Value) -> String {
+    match value.to_string() {
+        text if text.len() <= MAX_QUOTE_BYTES => text,
+        text => format!("a value of {} bytes", text.len()),
+    }
+}
+
+/// The beginning of a text from the configuration.
 fn quote(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_QUOTE_BYTES)]
 }

@@ -1,0 +1,183 @@
+//! What the battery must know of each kind: a good peer, how a reply begins, and what cannot be waited for. A new kind is one
+//! arm in [`lab`]; without it the battery fails by name.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+
+use model::conf::{Node, Value};
+use model::fault::FaultKind;
+use model::phase::Phase;
+use testkit::bad;
+use testkit::http::HttpPeer;
+use testkit::mjpeg::{Camera, camera};
+use testkit::rtsp::RtspPeer;
+
+/// A peer that does everything right, and where it is.
+pub(crate) struct Good {
+    pub(crate) url: String,
+    /// Ends the peer when dropped.
+    pub(crate) _peer: Box<dyn Any>,
+}
+
+/// Something that never ends, and the faults that may end the look at it.
+pub(crate) struct Endless {
+    pub(crate) begin: &'static str,
+    pub(crate) again: &'static [u8],
+    pub(crate) faults: &'static [FaultKind],
+}
+
+/// A kind under test.
+pub(crate) struct Lab {
+    /// What follows the address in a URL.
+    pub(crate) path: &'static str,
+    /// Options with which every trouble matters.
+    pub(crate) options: Vec<(&'static str, Value)>,
+    /// Phase in which a peer that never answers is given up.
+    pub(crate) silence: Phase,
+    /// A valid beginning of a reply.
+    pub(crate) begin: &'static str,
+    pub(crate) endless: Vec<Endless>,
+    /// A reply that wants a password and quotes one; `PLANTED` stands for it. Empty for kinds without passwords.
+    pub(crate) challenge: &'static str,
+    pub(crate) good: fn() -> Pin<Box<dyn Future<Output = Good>>>,
+    /// Facts that the good peer must give.
+    pub(crate) facts: &'static [&'static str],
+    /// Tracks that the good peer must give, as [`crate::support::tracks`] writes them.
+    pub(crate) tracks: &'static str,
+}
+
+const CAPPED: &[FaultKind] = &[FaultKind::TooLarge];
+const ENDED: &[FaultKind] = &[FaultKind::TooLarge, FaultKind::Protocol];
+
+fn text(value: &str) -> Value {
+    Value::Str(value.to_owned())
+}
+
+fn good<F: Future<Output = Good> + 'static>(f: F) -> Pin<Box<dyn Future<Output = Good>>> {
+    Box::pin(f)
+}
+
+/// The laboratory of a kind.
+pub(crate) fn lab(kind: &str) -> Lab {
+    match kind {
+        "http" => http(),
+        "mjpeg" => mjpeg(),
+        "rtsp" => rtsp(),
+        "tcp" => tcp(),
+        other => panic!("the battery has no good peer for the kind {other}: add an arm to lab() in this file"),
+    }
+}
+
+fn http() -> Lab {
+    Lab {
+        path: "/page",
+        options: vec![("body_contains", text("welcome"))],
+        silence: Phase::FirstByte,
+        begin: "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n",
+        endless: vec![
+            Endless { begin: "HTTP/1.1 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless { begin: "HTTP/1.1 200 OK\r\nX: ", again: b"y", faults: CAPPED },
+            Endless { begin: "HTTP/1.1 200 OK\r\n\r\n", again: b"never that word ", faults: CAPPED },
+            Endless {
+                begin: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                again: b"1\r\nx\r\n",
+                faults: CAPPED,
+            },
+            Endless { begin: "", again: b"x", faults: ENDED },
+        ],
+        challenge: "HTTP/1.1 401 No\r\nServer: PLANTED\r\nWWW-Authenticate: Basic realm=\"PLANTED\"\r\nContent-Length: 0\r\n\r\n",
+        good: || {
+            good(async {
+                let peer = HttpPeer::start().await;
+                Good { url: peer.url("/"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["status_code", "content_type", "body_bytes", "server", "peer"],
+        tracks: "",
+    }
+}
+
+fn mjpeg() -> Lab {
+    Lab {
+        path: "/video.mjpg",
+        options: vec![("frames", Value::Int(2))],
+        silence: Phase::FirstByte,
+        begin: "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=b\r\n\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n",
+        endless: vec![
+            Endless { begin: "HTTP/1.1 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless {
+                begin: "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=b\r\n\r\n--b\r\n\r\n",
+                again: b"picture without end ",
+                faults: CAPPED,
+            },
+            Endless {
+                begin: "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=b\r\n\r\n",
+                again: b"--b\r\nContent-Length: 1\r\n\r\nx\r\n",
+                faults: &[FaultKind::NoMedia],
+            },
+            Endless { begin: "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n", again: b"x", faults: ENDED },
+        ],
+        challenge: "HTTP/1.1 401 No\r\nServer: PLANTED\r\nWWW-Authenticate: Basic realm=\"PLANTED\"\r\nContent-Length: 0\r\n\r\n",
+        good: || {
+            good(async {
+                let peer = camera(Camera::Good).await;
+                Good { url: peer.url("http", "/"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["status_code", "content_type", "frame_bytes", "peer"],
+        tracks: "mjpeg 64x48 FPS*",
+    }
+}
+
+fn rtsp() -> Lab {
+    Lab {
+        path: "/cam",
+        options: vec![("transport", text("tcp"))],
+        silence: Phase::Describe,
+        begin: "RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Type: application/sdp\r\nContent-Length: 4000\r\n\r\nv=0\r\n",
+        endless: vec![
+            Endless { begin: "RTSP/1.0 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless { begin: "RTSP/1.0 200 OK\r\nX: ", again: b"y", faults: CAPPED },
+            Endless {
+                begin: "RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 99999999\r\n\r\n",
+                again: b"a=filler\r\n",
+                faults: CAPPED,
+            },
+            Endless { begin: "", again: b"x", faults: ENDED },
+        ],
+        challenge: "RTSP/1.0 401 No\r\nCSeq: 1\r\nServer: PLANTED\r\nWWW-Authenticate: Basic realm=\"PLANTED\"\r\n\r\n",
+        good: || {
+            good(async {
+                let peer = RtspPeer::start().await;
+                Good { url: peer.url(), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["status_code", "server", "peer", "transport", "rtp_packets"],
+        tracks: "h264 Constrained Baseline 64x48 10 fps*",
+    }
+}
+
+fn tcp() -> Lab {
+    Lab {
+        path: "",
+        options: vec![("expect_text", text("welcome")), ("send", text("hello\r\n"))],
+        silence: Phase::FirstByte,
+        begin: "wel",
+        endless: vec![Endless { begin: "", again: b"never that word ", faults: CAPPED }],
+        challenge: "",
+        good: || {
+            good(async {
+                let peer = bad::says("you are welcome").await;
+                Good { url: peer.url("tcp", ""), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["peer", "body_bytes"],
+        tracks: "",
+    }
+}
+
+/// A mapping of one key.
+pub(crate) fn map(key: &str, value: &str) -> Value {
+    Value::Map(vec![(key.to_owned(), Node::bare(text(value)))])
+}
