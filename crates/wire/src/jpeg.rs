@@ -24,6 +24,8 @@ pub struct JpegInfo {
     pub components: u8,
     /// Whether it is progressive rather than sequential.
     pub progressive: bool,
+    /// Profile as ffprobe names it: "Baseline", "Sequential", "Progressive" or "Lossless".
+    pub profile: &'static str,
     /// Octets from the beginning to the end marker; what follows is not part of the picture.
     pub length: usize,
 }
@@ -94,12 +96,21 @@ fn frame_header(segment: &[u8], kind: u8) -> Option<JpegInfo> {
         return None;
     };
     let (height, width) = (u16::from_be_bytes([h1, h0]), u16::from_be_bytes([w1, w0]));
+    let profile = match kind {
+        0xc0 => "Baseline",
+        _ => match kind & 3 {
+            2 => "Progressive",
+            3 => "Lossless",
+            _ => "Sequential",
+        },
+    };
     let plausible = width > 0 && height > 0 && (1..=4).contains(&components);
     plausible.then_some(JpegInfo {
         width: width.into(),
         height: height.into(),
         components,
-        progressive: matches!(kind, 0xc2 | 0xc6 | 0xca | 0xce),
+        progressive: kind & 3 == 2,
+        profile,
         length: 0,
     })
 }
@@ -158,5 +169,51 @@ impl<'a> Walk<'a> {
                 Some(_) => return Ok(()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOF: &[u8] = &[0xff, 0xc0, 0, 11, 8, 0, 16, 0, 32, 1, 1, 0x11, 0];
+    const SCAN: &[u8] = &[0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0, 0xaa, 0xff, 0, 0xff, 0xd0, 0xbb];
+
+    /// "width height profile length", or the reason, of a picture of these parts.
+    fn check(parts: &[&[u8]], expected: &str) {
+        let seen = match inspect(&parts.concat()) {
+            Ok(info) => format!("{} {} {} {}", info.width, info.height, info.profile, info.length),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn pictures() {
+        let (start, end): (&[u8], &[u8]) = (&[0xff, 0xd8], &[0xff, 0xd9]);
+        check(&[start, SOF, SCAN, end], "32 16 Baseline 33");
+        check(&[start, SOF, SCAN, end, b"\r\n--boundary"], "32 16 Baseline 33");
+        check(&[start, &[0xff, 0xff, 0xfe, 0, 4, 0xff, 0xd9], SOF, SCAN, SCAN, end], "32 16 Baseline 56");
+        let mut progressive = SOF.to_vec();
+        progressive[1] = 0xc2;
+        check(&[start, &progressive, SCAN, end], "32 16 Progressive 33");
+        check(&[start, SOF, SCAN], "cut short at byte 31 of the picture");
+        check(&[start, SOF, end], "end marker before any picture data at byte 15 of the picture");
+        check(&[start, SCAN, end], "picture data before the frame header at byte 2 of the picture");
+        check(&[start, SOF, start, SCAN, end], "second start marker at byte 15 of the picture");
+        let mut flat = SOF.to_vec();
+        flat[6] = 0;
+        check(&[start, &flat, SCAN, end], "impossible frame header at byte 2 of the picture");
+        check(&[b"GIF89a"], "no start marker at byte 0 of the picture");
+        check(&[start, b"junk"], "no marker at byte 2 of the picture");
+        check(&[start, &[0xff, 0xe0, 0, 1]], "segment shorter than its length at byte 4 of the picture");
+        check(&[&[0xff]], "cut short at byte 1 of the picture");
+        check(&[start, &[0xff, 0xfe, 0, 2].repeat(2_000)], "too many segments at byte 4002 of the picture");
+    }
+
+    #[test]
+    fn the_start_is_found() {
+        assert_eq!(find_start(b"--b\r\n\r\n\xff\xd8\xff\xe0"), Some(7));
+        assert_eq!(find_start(b"\xff\xd8"), None);
     }
 }

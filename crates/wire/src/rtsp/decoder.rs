@@ -138,7 +138,8 @@ impl Decoder {
             self.consumed += blank as u64;
             self.blank += blank;
             if self.blank > MAX_BLANK_BYTES {
-                return Err(self.malformed("nothing but blank lines", 0, 1));
+                let offset = self.consumed - self.blank as u64;
+                return Err(DecodeError::Malformed { what: "nothing but blank lines", offset, line: 1 });
             }
         }
         Ok(())
