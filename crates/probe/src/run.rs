@@ -148,3 +148,135 @@ fn cut(text: &mut String, limit: usize) {
         text.push('…');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::address::Address;
+    use model::conf::Value;
+    use model::expect::Expectations;
+    use model::reading::{Depth, Media, Track};
+    use model::status::StatusRules;
+    use model::target::{Options, TargetId};
+    use net::clock::SystemClock;
+    use std::collections::BTreeMap;
+
+    fn target() -> Target {
+        let password = ("password".to_owned(), Value::Str("0pt10n".to_owned()));
+        Target {
+            id: TargetId::parse("t").expect("valid"),
+            name: "t".to_owned(),
+            kind: "rtsp",
+            address: Address::parse("rtsp://u:hunter2@192.0.2.1/?token=abcdef").expect("valid"),
+            group: None,
+            tags: Vec::new(),
+            enabled: true,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(3),
+            retries: 0,
+            depth: Depth::Media,
+            rules: StatusRules::default(),
+            expect: Expectations::default(),
+            options: Options(BTreeMap::from([password])),
+        }
+    }
+
+    /// A probe that is told what to do.
+    struct Scripted<F>(F);
+
+    impl<F> Probe for Scripted<F>
+    where
+        F: for<'a> Fn(&'a mut Attempt<'_>, &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>> + Send + Sync,
+    {
+        fn look<'a>(&'a self, at: &'a mut Attempt<'_>, reading: &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>> {
+            self.0(at, reading)
+        }
+    }
+
+    async fn observe<F>(script: F) -> Observation
+    where
+        F: for<'a> Fn(&'a mut Attempt<'_>, &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>> + Send + Sync,
+    {
+        observe_until(script, &CancellationToken::new()).await
+    }
+
+    async fn observe_until<F>(script: F, cancel: &CancellationToken) -> Observation
+    where
+        F: for<'a> Fn(&'a mut Attempt<'_>, &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>> + Send + Sync,
+    {
+        Prober::new(Arc::new(SystemClock::new())).observe(&target(), &Scripted(script), cancel).await
+    }
+
+    fn fault(seen: &Observation) -> (FaultKind, Phase, &str) {
+        seen.look.fault.as_ref().map(|f| (f.kind, f.phase, f.detail.as_str())).expect("it failed")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_contained_and_washed() {
+        let seen = observe(|at, reading| {
+            Box::pin(async move {
+                reading.int("status_code", 7);
+                at.run(Phase::Setup, async { panic!("lost my mind over {}", "hunter2") }).await
+            })
+        })
+        .await;
+        assert_eq!(fault(&seen), (FaultKind::Internal, Phase::Setup, "the check itself failed: lost my mind over ***"));
+        assert!(seen.look.reading.facts.contains_key("status_code"), "what was learned before stays");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_ignores_its_deadline_is_dropped() {
+        let began = tokio::time::Instant::now();
+        let seen = observe(|_, _| Box::pin(std::future::pending())).await;
+        assert_eq!(fault(&seen).0, FaultKind::TimedOut);
+        assert_eq!(began.elapsed(), Duration::from_secs(3) + LEAVE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_names_its_phase_and_leaving_is_not_measured() {
+        let seen = observe(|at, _| {
+            Box::pin(async move {
+                at.run(Phase::Connect, async {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    Ok(())
+                })
+                .await?;
+                let ended = at.run(Phase::Describe, std::future::pending::<Result<(), Fault>>()).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                ended
+            })
+        })
+        .await;
+        assert_eq!(fault(&seen), (FaultKind::TimedOut, Phase::Describe, "no answer within 3 s in phase describe"));
+        assert_eq!(seen.took, Duration::from_secs(3));
+    }
+
+    #[tokio::test]
+    async fn every_text_is_washed_and_short() {
+        let seen = observe(|_, reading| {
+            Box::pin(async move {
+                let mut track = Track::new(Media::Video, "codec-0pt10n");
+                track.profile = Some("abcdef".to_owned());
+                reading.tracks.push(track);
+                reading.text("server", "x".repeat(1000));
+                let words = format!("{} hunter2", "ö".repeat(400));
+                Err(Fault::new(FaultKind::Protocol, Phase::Check, words))
+            })
+        })
+        .await;
+        let all = format!("{seen:?}");
+        assert!(["hunter2", "0pt10n", "abcdef"].iter().all(|secret| !all.contains(secret)), "{all}");
+        let words = fault(&seen).2;
+        assert!(words.len() <= MAX_REASON_BYTES && words.ends_with('…'), "{words}");
+        let Some(FactValue::Text(server)) = seen.look.reading.facts.get("server") else { panic!("a fact") };
+        assert!(server.len() <= MAX_FACT_BYTES);
+    }
+
+    #[tokio::test]
+    async fn cancelling_ends_at_once() {
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let seen = observe_until(|_, _| Box::pin(std::future::pending()), &cancel).await;
+        assert_eq!(fault(&seen).2, "cancelled");
+    }
+}

@@ -9,6 +9,9 @@ use std::time::Duration;
 use model::reading::Depth;
 use support::peer::{Client, Peer, SDP, rtp};
 use support::{fact, look, look_until, outcome, target, tracks, words};
+use testkit::rtsp::{RtspPeer, Script};
+use testkit::tls::{Authority, Certificate};
+use testkit::wait::wait_for;
 use tokio_util::sync::CancellationToken;
 use wire::rtsp::{Method, Request, Transport};
 
@@ -111,6 +114,24 @@ async fn a_cancelled_look_still_says_goodbye() {
     assert_eq!(words(&seen), "cancelled");
     let goodbye = peer.wait_for(&Method::Teardown);
     assert_eq!(goodbye.headers.get("Session"), Some("abc"));
+}
+
+#[tokio::test]
+async fn a_cancelled_look_says_goodbye_through_tls_too() {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let authority = Authority::new();
+    let script = Script { silent: true, ..Script::default() };
+    let peer = RtspPeer::with(script, Some(authority.acceptor(Certificate::Good))).await;
+    let ca = authority.file("ca.pem").display().to_string();
+    let (t, cancel) = (target(&peer.url(), &[("ca_file", &ca)]), CancellationToken::new());
+    let stop = async {
+        let playing = || peer.log().methods().iter().any(|m| m == "PLAY");
+        assert!(wait_for(PATIENCE, playing).await, "no PLAY came");
+        cancel.cancel();
+    };
+    let (seen, ()) = tokio::join!(look_until(&t, &cancel), stop);
+    assert_eq!(words(&seen), "cancelled");
+    assert!(wait_for(PATIENCE, || peer.log().torn_down() == 1).await, "{:?}", peer.log().methods());
 }
 
 #[tokio::test]
