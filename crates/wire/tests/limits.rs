@@ -118,7 +118,7 @@ fn multipart(bytes: &[u8], piece: usize) -> Result<Vec<usize>, MultipartError> {
 }
 
 fn check_multipart(bytes: &[u8], expected: Result<Vec<usize>, &str>) {
-    for piece in [61, 65_536] {
+    for piece in [61, 65_536, bytes.len()] {
         let seen = multipart(bytes, piece).map_err(|error| error.to_string());
         assert_eq!(seen, expected.clone().map_err(str::to_owned), "in pieces of {piece}");
     }
@@ -141,5 +141,7 @@ fn multipart_limits() {
     check_multipart(&long_head, Err("header of a part longer than 8192 in the part at byte 5"));
     let fields = [&b"--b\r\n"[..], &b"a: b\r\n".repeat(65), b"\r\n"].concat();
     check_multipart(&fields, Err("number of fields of a part longer than 64 in the part at byte 5"));
+    let late = [&b"no delimiter\n".repeat(10_000)[..], b"--b\r\n\r\nx\r\n--b\r\n"].concat();
+    check_multipart(&late, Err("no boundary in 65536 bytes from byte 0"));
     check_multipart(&b"no delimiter\n".repeat(10_000), Err("no boundary in 65536 bytes from byte 0"));
 }

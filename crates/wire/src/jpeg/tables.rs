@@ -158,6 +158,8 @@ mod tests {
         assert_eq!(quantisation(50).map(|tables| (tables[0], tables[64])), Some((16, 17)));
         assert_eq!(quantisation(99).map(|tables| (tables[0], tables[2])), Some((1, 1)));
         assert_eq!(quantisation(25).map(|tables| tables[0]), Some(32));
+        // 16 by 98 per cent is 15.68, which is rounded.
+        assert_eq!(quantisation(51).map(|tables| tables[0]), Some(16));
         assert_eq!(quantisation(1).map(|tables| tables[0]), Some(255));
         assert_eq!(quantisation(0), None);
         assert_eq!(quantisation(100), None);
