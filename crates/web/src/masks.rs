@@ -11,8 +11,8 @@ mod urls;
 
 pub use find::hide;
 pub use model::secret::MASK;
-pub use restore::{restore, restore_fields};
-pub use tree::fields_of;
+pub use restore::{Which, restore, restore_fields};
+pub use tree::{fields_of, trial};
 
 use model::address::is_secret_name;
 
@@ -49,6 +49,21 @@ pub fn hide_in_words(text: &str) -> String {
     }
     out.push_str(&text[at..]);
     out
+}
+
+/// A sentence for those who did not sign in: URLs, addresses and file names are left out.
+#[must_use]
+pub fn without_places(text: &str) -> String {
+    let is_place = |word: &str| {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '/' && c != '[');
+        let dotted = bare.split(':').next().unwrap_or_default().split('.').filter(|p| !p.is_empty()).count() > 1;
+        bare.contains("://") || bare.starts_with('/') || bare.starts_with('[') || (dotted && bare.len() > 3)
+    };
+    let words = hide_in_words(text)
+        .split(' ')
+        .map(|w| if is_place(w) { "…".to_owned() } else { w.to_owned() })
+        .collect::<Vec<_>>();
+    words.join(" ")
 }
 
 #[cfg(test)]

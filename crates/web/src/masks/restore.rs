@@ -100,22 +100,33 @@ fn restore_comments(new: &str, old: &str) -> String {
     new.split_inclusive('\n').map(back).collect()
 }
 
-/// Puts secrets back into the fields of one target, as they come from a form. `id` and `name` are those of the target in
-/// `old`; without it (a new target) every mask is a problem.
+/// Names a target of the file, which may have an id, else a name, else only its place in the list.
+#[derive(Clone, Copy, Debug)]
+pub struct Which<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its place in the list, from 0.
+    pub position: usize,
+}
+
+/// Puts secrets back into the fields of one target, as they come from a form. `target` is the one in `old` that is meant;
+/// without it (a new target) every mask is a problem.
 ///
 /// # Errors
 /// A problem for each mask that stands for no known secret.
 pub fn restore_fields(
     fields: &mut serde_json::Map<String, Value>,
     old: &str,
-    target: Option<(&str, &str)>,
+    target: Option<Which<'_>>,
 ) -> Result<(), Vec<Problem>> {
     let known = slots(old);
     let own: Vec<&Slot> = match target {
-        Some((id, name)) => {
+        Some(Which { id, name, position }) => {
             let of = |identity: String| known.iter().filter(|s| s.path.contains(&identity)).collect::<Vec<_>>();
-            let by_id = of(format!("[id={id}]"));
-            if by_id.is_empty() { of(format!("[name={name}]")) } else { by_id }
+            let spellings = [format!("[id={id}]"), format!("[name={name}]"), format!("s[{position}]")];
+            spellings.into_iter().map(of).find(|found| !found.is_empty()).unwrap_or_default()
         }
         None => Vec::new(),
     };

@@ -110,7 +110,7 @@ fn text_that_is_no_yaml_is_hidden_too() {
 #[test]
 fn fields_of_a_form_get_their_secrets_back() {
     let json = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).expect("json");
-    let lab = Some(("lab", "Lab"));
+    let lab = Some(Which { id: "lab", name: "Lab", position: 1 });
     for (fields, wanted) in [
         (r#"{"url":"http://10.0.0.6/b?key=***"}"#, Some(r#"{"url":"http://10.0.0.6/b?key=hunter3"}"#)),
         (r#"{"password":"***"}"#, Some(r#"{"password":"hunter5"}"#)),
@@ -134,12 +134,15 @@ fn fields_of_a_form_get_their_secrets_back() {
 
 #[test]
 fn the_fields_of_a_target_are_shown_without_secrets() {
-    let fields = fields_of(FILE, "lab", "Lab").expect("known");
+    let fields = fields_of(FILE, Which { id: "lab", name: "Lab", position: 1 }).expect("known");
     assert_eq!(fields["headers"]["Authorization"], "***");
     assert_eq!(fields["password"], "***");
     assert!(!fields.to_string().contains("hunter"), "{fields}");
-    assert_eq!(fields_of(FILE, "door", "Door").expect("by name")["url"], "rtsp://u:***@10.0.0.5:554/s1?token=***&x=1");
-    assert_eq!(fields_of(FILE, "none", "None"), None);
+    assert_eq!(
+        fields_of(FILE, Which { id: "door", name: "Door", position: 0 }).expect("by name")["url"],
+        "rtsp://u:***@10.0.0.5:554/s1?token=***&x=1"
+    );
+    assert_eq!(fields_of(FILE, Which { id: "none", name: "None", position: 99 }), None);
 }
 
 #[test]
@@ -151,5 +154,20 @@ fn words_from_elsewhere_are_cleaned() {
         ("http://h:80/a@b", "http://h:80/a@b"),
     ] {
         assert_eq!(hide_in_words(text), shown);
+    }
+}
+
+#[test]
+fn the_public_learns_no_places() {
+    for (text, shown) in [
+        ("connection to 10.0.0.5:554 refused", "connection to … refused"),
+        ("cannot open rtsp://u:p@cam.lan/x, sorry", "cannot open … sorry"),
+        ("no answer within 1.5 s in phase connect", "no answer within 1.5 s in phase connect"),
+        ("store: the disk is full", "store: the disk is full"),
+        ("/var/lib/x.db is locked", "… is locked"),
+        ("cam.example.org does not resolve", "… does not resolve"),
+        ("[::1]:80 refused", "… refused"),
+    ] {
+        assert_eq!(without_places(text), shown);
     }
 }

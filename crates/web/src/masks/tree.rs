@@ -107,10 +107,9 @@ fn trim_end(text: &str, range: Range<usize>) -> Range<usize> {
     range.start..range.start + text[range.clone()].trim_end().len()
 }
 
-/// The mapping of one target (found by `id`, else by `name`) as JSON with its secrets hidden; `None` when the file has
-/// no such target. `targets` and the list of StreamPulse 2.x, `streams`, are looked through.
+/// The mapping of one target as JSON with its secrets hidden; `None` when the file has no such target. `targets` and the list of StreamPulse 2.x, `streams`, are looked through.
 #[must_use]
-pub fn fields_of(text: &str, id: &str, name: &str) -> Option<Value> {
+pub fn fields_of(text: &str, which: super::Which<'_>) -> Option<Value> {
     let hidden = super::hide(text);
     let root = parse(&hidden)?;
     let lists = ["targets", "streams"].into_iter().filter_map(|key| match root.get(key) {
@@ -119,7 +118,30 @@ pub fn fields_of(text: &str, id: &str, name: &str) -> Option<Value> {
     });
     let all: Vec<&Item> = lists.flatten().collect();
     let by = |key: &str, wanted: &str| all.iter().find(|t| t.get(key).and_then(Item::text) == Some(wanted));
-    by("id", id).or_else(|| by("name", name)).map(|item| to_json(item))
+    let named = by("id", which.id).or_else(|| by("name", which.name)).copied();
+    let found = named.or_else(|| {
+        let nameless = |t: &&&Item| t.get("id").is_none() && t.get("name").is_none();
+        all.get(which.position).filter(nameless).copied()
+    });
+    found.map(to_json)
+}
+
+/// A configuration with one target made of `fields`, under the defaults and templates of `text`. It holds what `text`
+/// holds, secrets too: for looking at a target that is not saved, and for nobody's eyes.
+#[must_use]
+pub fn trial(text: &str, mut fields: serde_json::Map<String, Value>) -> String {
+    fields.retain(|_, value| !value.is_null());
+    let mut file = serde_json::Map::new();
+    if let Some(root) = parse(text) {
+        for key in ["defaults", "templates"] {
+            if let Some(section) = root.get(key) {
+                file.insert(key.to_owned(), to_json(section));
+            }
+        }
+    }
+    file.insert("targets".to_owned(), Value::Array(vec![Value::Object(fields)]));
+    // JSON is YAML.
+    Value::Object(file).to_string()
 }
 
 /// A node as JSON, by the core schema of YAML 1.2: what is quoted is text.

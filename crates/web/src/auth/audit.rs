@@ -1,0 +1,46 @@
+//! The trace of changes: who did what to what. Never holds a secret: only names of keys, never their values.
+
+use model::time::UtcMs;
+use store::{AuditRow, Store};
+
+use crate::error::ApiResult;
+
+/// Most bytes of one field of a row.
+const MAX_BYTES: usize = 300;
+
+/// Writes one row, on the disk before it returns.
+///
+/// # Errors
+/// When the store cannot be written.
+pub async fn note(store: &Store, at: UtcMs, actor: &str, action: &str, subject: &str, detail: &str) -> ApiResult<()> {
+    let row = AuditRow {
+        at,
+        actor: cut(actor),
+        action: action.to_owned(),
+        subject: cut(subject),
+        detail: cut(&crate::masks::hide_in_words(detail)),
+    };
+    tracing::info!(actor = %row.actor, action, subject = %row.subject, detail = %row.detail, "changed by a user");
+    let store = store.clone();
+    tokio::task::spawn_blocking(move || store.append_audit(row)).await??;
+    Ok(())
+}
+
+fn cut(text: &str) -> String {
+    let mut end = text.len().min(MAX_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_short_and_of_one_line() {
+        assert_eq!(cut("a\nb"), "a b");
+        assert_eq!(cut(&"ä".repeat(400)).len(), 300);
+    }
+}

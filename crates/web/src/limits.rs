@@ -1,0 +1,68 @@
+//! Every number that bounds the web server, with its reason.
+
+use std::time::Duration;
+
+/// Largest body of a request. The greatest of ours, a target with all its keys, has a few KiB.
+pub const BODY_BYTES: usize = 1024 * 1024;
+/// Largest body that carries the text of a configuration: the file itself may have
+/// [`model::limits::MAX_CONFIG_BYTES`], and JSON escapes take room.
+pub const CONFIG_BODY_BYTES: usize = 2 * model::limits::MAX_CONFIG_BYTES;
+/// Longest time for a body to arrive.
+pub const BODY_TIME: Duration = Duration::from_secs(30);
+/// Longest time for a request's head to arrive, and for a kept connection to wait for the next one.
+pub const HEAD_TIME: Duration = Duration::from_secs(15);
+/// Largest head of a request.
+pub const HEAD_BYTES: usize = 32 * 1024;
+/// Most header fields of a request.
+pub const HEAD_FIELDS: usize = 64;
+/// Longest time for a TLS handshake.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// A client that takes nothing for this long is disconnected, so that it holds no reader of the history.
+pub const WRITE_STALL: Duration = Duration::from_secs(20);
+/// Connections at once; each costs some 30 KiB.
+pub const CONNECTIONS: usize = 1024;
+/// Connections at once from one address: a browser opens six for each page; a proxy may bring many people.
+pub const CONNECTIONS_PER_ADDRESS: usize = 512;
+/// Event streams at once.
+pub const EVENT_CLIENTS: usize = 256;
+/// Batches of changes that a client of the event stream may be behind before it starts anew from the whole board.
+pub const EVENT_BACKLOG: usize = 64;
+/// Changes are gathered for this long before they are sent.
+pub const EVENT_EVERY: Duration = Duration::from_millis(100);
+/// A sign of life on every event stream; the page gives up after two and a half of them.
+pub const PING_EVERY: Duration = Duration::from_secs(10);
+/// Exports at once: each holds a reader of the history.
+pub const EXPORTS: usize = 2;
+/// Chunks of an export that wait for the client.
+pub const EXPORT_CHUNKS: usize = 8;
+/// Size of a chunk of an export.
+pub const EXPORT_CHUNK_BYTES: usize = 32 * 1024;
+/// Rows of a page when the request does not say.
+pub const DEFAULT_ROWS: usize = 100;
+/// Most rows of a page.
+pub const MAX_ROWS: usize = 1000;
+/// Most roll-ups of an answer: a month of minutes is 43,200 rows, more than any chart shows.
+pub const MAX_ROLLUPS: i64 = 50_000;
+/// Status changes of an answer.
+pub const MAX_CHANGES: usize = 5000;
+/// Availability is computed this often while somebody looks, and this often while nobody does.
+pub const AVAILABILITY_EVERY: Duration = Duration::from_secs(30);
+/// See [`AVAILABILITY_EVERY`].
+pub const AVAILABILITY_IDLE: Duration = Duration::from_secs(300);
+/// Users and tokens are read again this often, because the command line may change them beside us.
+pub const PEOPLE_EVERY: Duration = Duration::from_secs(1);
+/// How old a picture may be when the request does not say.
+pub const PICTURE_AGE: Duration = Duration::from_secs(5);
+/// Greatest age of a picture that a request may accept.
+pub const MAX_PICTURE_AGE: Duration = Duration::from_secs(60);
+/// Most frames that wait for a viewer of a moving preview.
+pub const PREVIEW_FRAMES: usize = 2;
+/// Longest moving preview, with room for the camera to answer.
+pub const PREVIEW_TIME: Duration = Duration::from_secs(15);
+/// How long a change of the configuration may take until the board shows it.
+pub const APPLY_TIME: Duration = Duration::from_secs(3);
+/// Rows of the history page of StreamPulse 2.x.
+pub const COMPAT_HISTORY_ROWS: usize = 50;
+
+const _: () = assert!(BODY_BYTES <= CONFIG_BODY_BYTES);
+const _: () = assert!(DEFAULT_ROWS <= MAX_ROWS);

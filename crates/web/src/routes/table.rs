@@ -1,0 +1,250 @@
+//! Every route, one row each. See [`super`] for what is made of it.
+
+use axum::routing::{delete, get, patch, post, put};
+
+use super::{Answer, Method, Param, Route, Shape, shape};
+use super::{config, events, export, health, history, kinds, preview, session, targets, tokens, users};
+use crate::auth::roles::{Access, Role};
+use crate::compat::{self, CompatStatus, CompatZone};
+use crate::dto::config as dto_config;
+use crate::dto::health as dto_health;
+use crate::dto::history as dto_history;
+use crate::dto::incident::IncidentsDto;
+use crate::dto::kinds::KindsDto;
+use crate::dto::observation::{ObservationDto, ObservationsDto};
+use crate::dto::people;
+use crate::dto::session as dto_session;
+use crate::dto::target::{TargetDto, TargetsDto};
+
+const PUBLIC: Access = Access::Public;
+const VIEWER: Access = Access::Role(Role::Viewer);
+const OPERATOR: Access = Access::Role(Role::Operator);
+const ADMIN: Access = Access::Role(Role::Administrator);
+
+const WINDOW: &[(&str, Param, &str)] = &[
+    ("from", Param::Integer, "Beginning in UTC milliseconds; a day before the end when absent"),
+    ("to", Param::Integer, "End in UTC milliseconds; now when absent"),
+];
+const ROWS: &[(&str, Param, &str)] = &[
+    WINDOW[0],
+    WINDOW[1],
+    ("limit", Param::Integer, "Most rows, 1 to 1000; 100 when absent"),
+    ("before", Param::Integer, "Cursor: the value of next in the answer before"),
+    ("order", Param::Text, "desc (newest first) or asc"),
+];
+const INCIDENTS: &[(&str, Param, &str)] = &[
+    ("target", Param::Text, "Id of one target; all when absent"),
+    ("open", Param::Bool, "Only open ones, or only closed ones"),
+    ("from", Param::Integer, "Beginning in UTC milliseconds; all of the history when absent"),
+    WINDOW[1],
+    ROWS[2],
+    ROWS[3],
+];
+const ROLLUPS: &[(&str, Param, &str)] =
+    &[("resolution", Param::Text, "minute, hour or day; minute when absent"), WINDOW[0], WINDOW[1]];
+const CHANGES: &[(&str, Param, &str)] = &[WINDOW[0], WINDOW[1], ("limit", Param::Integer, "Most rows, 1 to 5000")];
+const EXPORT: &[(&str, Param, &str)] = &[
+    ("from", Param::Integer, "Beginning in UTC milliseconds; all of the history when absent"),
+    ("to", Param::Integer, "End in UTC milliseconds; now when absent"),
+];
+const AUDIT: &[(&str, Param, &str)] = &[ROWS[2], ROWS[3]];
+const AGE: &[(&str, Param, &str)] =
+    &[("max_age_ms", Param::Integer, "How old the picture may be, at most 60000; 5000 when absent")];
+
+/// A route that reads and has no parameters; the others are made from it.
+const fn route(
+    method: Method,
+    path: &'static str,
+    access: Access,
+    summary: &'static str,
+    answer: Answer,
+    handler: fn() -> axum::routing::MethodRouter<crate::state::App>,
+) -> Route {
+    Route { method, path, access, on_status: false, summary, query: &[], body: None, answer, handler }
+}
+
+impl Route {
+    const fn with(mut self, query: &'static [(&'static str, Param, &'static str)]) -> Self {
+        self.query = query;
+        self
+    }
+
+    const fn takes(mut self, body: Shape) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    const fn on_status(mut self) -> Self {
+        self.on_status = true;
+        self
+    }
+}
+
+const fn json<T: utoipa::ToSchema>() -> Answer {
+    Answer::Json(200, shape::<T>())
+}
+
+const fn created<T: utoipa::ToSchema>() -> Answer {
+    Answer::Json(201, shape::<T>())
+}
+
+use Answer::{Nothing, Other};
+use Method::{Delete, Get, Patch, Post, Put};
+
+/// The table.
+pub static ROUTES: &[Route] = &[
+    // Signing in
+    route(Get, "/api/v1/session", PUBLIC, "Who is signed in", json::<dto_session::SessionDto>(), || get(session::show)),
+    route(Post, "/api/v1/session", PUBLIC, "Signs in", json::<dto_session::SessionDto>(), || post(session::sign_in))
+        .takes(shape::<dto_session::SignIn>()),
+    route(Delete, "/api/v1/session", VIEWER, "Signs out", Nothing, || delete(session::sign_out)),
+    route(Post, "/api/v1/setup", PUBLIC, "Makes the first administrator", json::<dto_session::SessionDto>(), || {
+        post(session::set_up)
+    })
+    .takes(shape::<dto_session::SetUp>()),
+    // Targets
+    route(Get, "/api/v1/targets", VIEWER, "All targets as they are now", json::<TargetsDto>(), || get(targets::list)),
+    route(Post, "/api/v1/targets", ADMIN, "Adds a target", created::<TargetDto>(), || post(targets::add))
+        .takes(shape::<dto_config::TargetFields>()),
+    route(Get, "/api/v1/targets/{id}", VIEWER, "One target, with its keys in the file", json::<TargetDto>(), || {
+        get(targets::show)
+    }),
+    route(Patch, "/api/v1/targets/{id}", ADMIN, "Changes keys of a target", json::<TargetDto>(), || {
+        patch(targets::change)
+    })
+    .takes(shape::<dto_config::TargetFields>()),
+    route(Delete, "/api/v1/targets/{id}", ADMIN, "Removes a target; its history stays", Nothing, || {
+        delete(targets::remove)
+    }),
+    route(Post, "/api/v1/targets/{id}/test", OPERATOR, "Looks at a target now", json::<ObservationDto>(), || {
+        post(targets::test)
+    }),
+    route(Post, "/api/v1/targets/{id}/pause", OPERATOR, "Stops watching a target", Nothing, || post(targets::pause)),
+    route(Post, "/api/v1/targets/{id}/resume", OPERATOR, "Watches a target again", Nothing, || post(targets::resume)),
+    route(Post, "/api/v1/try", ADMIN, "Looks once at a target that is not saved", json::<ObservationDto>(), || {
+        post(targets::try_out)
+    })
+    .takes(shape::<dto_config::TargetFields>()),
+    // History
+    route(Get, "/api/v1/targets/{id}/observations", VIEWER, "Stored looks", json::<ObservationsDto>(), || {
+        get(history::observations)
+    })
+    .with(ROWS),
+    route(Get, "/api/v1/targets/{id}/rollups", VIEWER, "Roll-ups", json::<dto_history::RollupsDto>(), || {
+        get(history::rollups)
+    })
+    .with(ROLLUPS),
+    route(
+        Get,
+        "/api/v1/targets/{id}/availability",
+        VIEWER,
+        "How a window was spent",
+        json::<dto_history::AvailabilityDto>(),
+        || get(history::availability),
+    )
+    .with(WINDOW),
+    route(Get, "/api/v1/targets/{id}/changes", VIEWER, "Status changes", json::<dto_history::ChangesDto>(), || {
+        get(history::changes)
+    })
+    .with(CHANGES),
+    route(Get, "/api/v1/targets/{id}/export.csv", VIEWER, "Stored looks as CSV", Other("text/csv"), || {
+        get(export::target)
+    })
+    .with(EXPORT),
+    route(Get, "/api/v1/targets/{id}/snapshot.jpg", VIEWER, "The newest picture", Other("image/jpeg"), || {
+        get(preview::snapshot)
+    })
+    .with(AGE),
+    route(Get, "/api/v1/incidents", VIEWER, "Incidents, newest first", json::<IncidentsDto>(), || {
+        get(history::incidents)
+    })
+    .with(INCIDENTS),
+    // Configuration
+    route(
+        Get,
+        "/api/v1/config",
+        VIEWER,
+        "The configuration file, secrets hidden",
+        json::<dto_config::ConfigDto>(),
+        || get(config::show),
+    ),
+    route(Put, "/api/v1/config", ADMIN, "Replaces the configuration file", json::<dto_config::AppliedDto>(), || {
+        put(config::put)
+    })
+    .takes(shape::<dto_config::PutConfig>()),
+    route(
+        Post,
+        "/api/v1/config/validate",
+        ADMIN,
+        "Says what would be wrong with a text",
+        json::<dto_config::ValidatedDto>(),
+        || post(config::validate),
+    )
+    .takes(shape::<dto_config::ValidateConfig>()),
+    route(Get, "/api/v1/config/schema", VIEWER, "JSON Schema of the file", Other("application/json"), || {
+        get(kinds::schema)
+    }),
+    route(Get, "/api/v1/kinds", VIEWER, "What a form for targets needs to know", json::<KindsDto>(), || {
+        get(kinds::show)
+    }),
+    route(Patch, "/api/v1/settings", ADMIN, "Sets keys of the file", json::<dto_config::AppliedDto>(), || {
+        patch(config::settings)
+    })
+    .takes(shape::<dto_config::PatchSettings>()),
+    // Now
+    route(Get, "/api/v1/events", VIEWER, "Everything as it happens", Other("text/event-stream"), || {
+        get(events::stream)
+    }),
+    route(Get, "/api/v1/health", VIEWER, "How StreamPulse itself is", json::<dto_health::HealthDto>(), || {
+        get(health::show)
+    })
+    .on_status(),
+    route(Get, "/healthz", PUBLIC, "Whether the loop turns", Other("text/plain"), || get(health::alive)).on_status(),
+    route(Get, "/readyz", PUBLIC, "Whether its parts are well", json::<dto_health::ReadyDto>(), || get(health::ready))
+        .on_status(),
+    // People
+    route(Get, "/api/v1/users", ADMIN, "All users", json::<people::UsersDto>(), || get(users::list)),
+    route(Post, "/api/v1/users", ADMIN, "Makes a user", created::<people::UserDto>(), || post(users::create))
+        .takes(shape::<people::CreateUser>()),
+    route(
+        Patch,
+        "/api/v1/users/{name}",
+        VIEWER,
+        "Changes a user, or one's own password",
+        json::<people::UserDto>(),
+        || patch(users::change),
+    )
+    .takes(shape::<people::PatchUser>()),
+    route(Delete, "/api/v1/users/{name}", ADMIN, "Removes a user", Nothing, || delete(users::remove)),
+    route(Get, "/api/v1/tokens", ADMIN, "All API tokens", json::<people::TokensDto>(), || get(tokens::list)),
+    route(Post, "/api/v1/tokens", ADMIN, "Makes an API token", created::<people::NewTokenDto>(), || {
+        post(tokens::create)
+    })
+    .takes(shape::<people::CreateToken>()),
+    route(Delete, "/api/v1/tokens/{id}", ADMIN, "Revokes an API token", Nothing, || delete(tokens::revoke)),
+    route(Get, "/api/v1/audit", ADMIN, "Who changed what", json::<people::AuditDto>(), || get(users::audit))
+        .with(AUDIT),
+    route(Get, "/api/v1/openapi.json", VIEWER, "This document", Other("application/json"), || get(kinds::openapi)),
+    // StreamPulse 2.x
+    route(Get, "/api/status", VIEWER, "StreamPulse 2.x: every stream by name", json::<CompatStatuses>(), || {
+        get(compat::status)
+    })
+    .on_status(),
+    route(Get, "/api/cfg", VIEWER, "StreamPulse 2.x: the time zone", json::<CompatZone>(), || get(compat::zone)),
+    route(Get, "/history/{name}", VIEWER, "StreamPulse 2.x: the newest 50 looks", Other("text/html"), || {
+        get(compat::history)
+    }),
+    route(Get, "/preview/{name}", VIEWER, "Five seconds of motion", Other("multipart/x-mixed-replace"), || {
+        get(compat::moving)
+    }),
+    route(Get, "/export/all.csv", VIEWER, "StreamPulse 2.x: all stored looks as CSV", Other("text/csv"), || {
+        get(compat::export_all)
+    }),
+];
+
+/// Streams by name.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = std::collections::BTreeMap<String, CompatStatus>)]
+struct CompatStatuses(
+    #[expect(dead_code, reason = "a shape for the document alone")] std::collections::BTreeMap<String, CompatStatus>,
+);

@@ -1,0 +1,205 @@
+//! Putting the server together and starting it, in order. Owns the layers around the router: headers that every answer
+//! carries, and the check of the `Host` header.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use engine::config::Config;
+use engine::handle::Handle;
+use net::task::Tasks;
+use tokio::sync::Semaphore;
+
+use crate::auth::accounts::Users;
+use crate::auth::password::Passwords;
+use crate::auth::random;
+use crate::auth::rate::Limiter;
+use crate::auth::session::Sessions;
+use crate::auth::setup::Setup;
+use crate::auth::token::Tokens;
+use crate::availability::Availability;
+use crate::error::{ApiError, ApiResult, Code};
+use crate::hub::Hub;
+use crate::limits::{EVENT_CLIENTS, EXPORTS, PEOPLE_EVERY};
+use crate::listen::{Crowd, Listener, bind};
+use crate::peer::{Peer, check_host};
+use crate::routes;
+use crate::state::{App, Parts};
+use crate::tls::Certificate;
+
+/// What the program says beside the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether this is the demonstration: the page says so, and login may be off on any address.
+    pub demo: bool,
+}
+
+/// The server is up.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// Addresses of the dashboard and the API.
+    pub addrs: Vec<SocketAddr>,
+    /// Address of the read-only status.
+    pub status: Option<SocketAddr>,
+    /// The token that makes the first administrator, for the program to print; none when there is a user.
+    pub setup_token: Option<String>,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address could not be bound.
+    #[error("cannot listen on {0}")]
+    Bind(String),
+    /// The certificate could not be used.
+    #[error("cannot use the server's certificate: {0}")]
+    Tls(String),
+    /// Login is off where others could come in.
+    #[error(
+        "server.login is false, which is only allowed while every address of server.listen is a loopback address; {0} is not"
+    )]
+    OpenDoor(SocketAddr),
+    /// Users, sessions or tokens could not be read.
+    #[error("users and sessions cannot be read: {0}")]
+    People(#[from] ApiError),
+}
+
+/// Starts the server. Everything it runs belongs to `tasks` and ends when they are asked to stop.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve(handle: Handle, config: &Config, tasks: &Tasks, options: Options) -> Result<Listening, ServeError> {
+    let server = &config.server;
+    if !server.login
+        && !options.demo
+        && let Some(open) = server.listen.iter().find(|a| !a.ip().to_canonical().is_loopback())
+    {
+        return Err(ServeError::OpenDoor(*open));
+    }
+    let certificate = match &server.tls {
+        Some(files) => {
+            let files = files.clone();
+            let loaded = tokio::task::spawn_blocking(move || Certificate::load(files)).await.map_err(ApiError::from)?;
+            Some(Arc::new(loaded.map_err(ServeError::Tls)?))
+        }
+        None => None,
+    };
+    // Ports first: a second instance finds out before it changes anything.
+    let mut sockets = Vec::new();
+    for address in &server.listen {
+        sockets.push(bind(*address).await.map_err(ServeError::Bind)?);
+    }
+    let status = match server.status_listen {
+        Some(address) => Some(bind(address).await.map_err(ServeError::Bind)?),
+        None => None,
+    };
+    let app = parts(handle, config, tasks, &options).await?;
+    keep_people_fresh(&app, tasks);
+    let setup_token = app.setup.token().map(|t| t.expose().to_owned());
+    let local = |s: &tokio::net::TcpListener| s.local_addr().map_err(|e| ServeError::Bind(e.to_string()));
+    let addrs = sockets.iter().map(local).collect::<Result<_, _>>()?;
+    let status_addr = status.as_ref().map(local).transpose()?;
+    let crowd = Crowd::default();
+    let router = main_router(&app);
+    for socket in sockets {
+        let certificate = certificate.clone();
+        Listener { socket, router: router.clone(), certificate, crowd: crowd.clone() }.start(tasks);
+    }
+    if let Some(socket) = status {
+        // Status is asked for by machines in the local network: it never holds a secret and speaks plain HTTP.
+        let router = routes::status(app.clone()).layer(middleware::from_fn_with_state(app, around));
+        Listener { socket, router, certificate: None, crowd: Crowd::default() }.start(tasks);
+    }
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    Ok(Listening { addrs, status: status_addr, setup_token, scheme })
+}
+
+async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options) -> ApiResult<App> {
+    let store = handle.store().clone();
+    let passwords = tokio::task::spawn_blocking(Passwords::new).await??;
+    let users = Users::open(store.clone(), passwords).await?;
+    let sessions = Sessions::open(store.clone(), config.server.session).await?;
+    let tokens = Tokens::open(store.clone()).await?;
+    let availability = Availability::start(store, Arc::clone(handle.clock()), tasks);
+    let hub = Hub::start(handle.clone(), availability.clone(), tasks);
+    let setup = Setup::new(config.server.login && users.is_empty(), None);
+    Ok(App::new(Parts {
+        handle,
+        users,
+        sessions,
+        tokens,
+        limiter: Limiter::default(),
+        setup,
+        hub,
+        availability,
+        login: config.server.login,
+        demo: options.demo,
+        open_csrf: random::secret(),
+        event_clients: Arc::new(Semaphore::new(EVENT_CLIENTS)),
+        exports: Arc::new(Semaphore::new(EXPORTS)),
+        stopping: tasks.cancelled(),
+    }))
+}
+
+/// Reads users and tokens again now and then: the command line may change them beside us.
+fn keep_people_fresh(app: &App, tasks: &Tasks) {
+    let app = app.clone();
+    tasks.spawn("people", async move {
+        let mut every = tokio::time::interval(PEOPLE_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = app.stopping.cancelled() => return,
+                _ = every.tick() => {}
+            }
+            for result in [app.users.refresh().await, app.tokens.refresh().await] {
+                if let Err(error) = result {
+                    tracing::debug!("users and tokens could not be read again: {error}");
+                }
+            }
+        }
+    });
+}
+
+fn main_router(app: &App) -> Router {
+    routes::main(app.clone()).layer(middleware::from_fn_with_state(app.clone(), around))
+}
+
+/// What scripts, styles, pictures and requests of the page may come from: this server alone. Pictures of previews are
+/// made by the page (`blob:`), icons may stand in styles (`data:`).
+const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; \
+                      form-action 'self'; frame-ancestors 'none'";
+
+/// Around every request: was it meant for us, and the headers that every answer carries.
+async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (tls, refused) = match Peer::of(&request) {
+        Some(peer) => {
+            let host = check_host(&peer, request.headers(), request.uri().host(), app.login);
+            (peer.tls, host.err())
+        }
+        None => (false, Some(ApiError::new(Code::Internal, "a request without a connection"))),
+    };
+    let mut response = match refused {
+        Some(error) => error.into_response(),
+        None => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    let fixed = HeaderValue::from_static;
+    headers.insert(header::CONTENT_SECURITY_POLICY, fixed(POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, fixed("DENY"));
+    headers.insert(header::REFERRER_POLICY, fixed("same-origin"));
+    headers.insert("cross-origin-resource-policy", fixed("same-origin"));
+    headers.insert("cross-origin-opener-policy", fixed("same-origin"));
+    headers.insert("permissions-policy", fixed("camera=(), microphone=(), geolocation=()"));
+    if tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, fixed("max-age=31536000"));
+    }
+    response
+}
