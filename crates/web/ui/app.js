@@ -2,7 +2,7 @@
 
 import { loadSession, session, del, may } from './api.js';
 import { h, link, put, setText, toast } from './dom.js';
-import { span } from './format.js';
+import { PARTS, span } from './format.js';
 import * as live from './live.js';
 import { now } from './live.js';
 
@@ -19,10 +19,11 @@ const root = document.getElementById('app');
 const main = h('main', { id: 'main', class: 'page', tabindex: -1 });
 let page = null;
 let turn = 0;
+let undo = []; // what ends the frame's own subscriptions
 
-export function go(path, replace = false) {
+export async function go(path, replace = false) {
   history[replace ? 'replaceState' : 'pushState'](null, '', path);
-  show();
+  await show();
 }
 
 async function show() {
@@ -42,7 +43,10 @@ async function show() {
   }
   page?.destroy?.();
   page = next;
+  const within = main.contains(document.activeElement);
   put(main, next.node);
+  // The focus was on something that is gone: it goes on from the top of the new page, not from that of the document.
+  if (within) main.focus({ preventScroll: true });
   document.title = `${next.title} · StreamPulse`;
   for (const a of document.querySelectorAll('.nav a')) {
     const href = a.getAttribute('href');
@@ -62,13 +66,13 @@ function banners() {
     if (gone) put(lost, 'Connection lost', h('span', { class: 'detail' }, `What you see is ${span(Date.now() - now.lostAt)} old. Trying to reconnect.`));
     const parts = Object.entries(now.health?.parts || {}).filter(([name, p]) => !p.ok && name !== 'config');
     unwell.hidden = gone || !parts.length;
-    if (parts.length) put(unwell, 'StreamPulse itself is unwell', h('span', { class: 'detail' }, parts.map(([name, p]) => `${name}: ${p.reason}`).join('; ')));
+    if (parts.length) put(unwell, 'StreamPulse itself is unwell', h('span', { class: 'detail' }, parts.map(([name, p]) => `${PARTS[name] || name}: ${p.reason}`).join('; ')));
     const problem = now.health?.parts?.config;
     config.hidden = gone || !problem || problem.ok;
     if (problem && !problem.ok) put(config, 'The configuration file was refused', h('span', { class: 'detail' }, problem.reason, ' What ran before goes on. ', link('/settings/config', {}, 'Show')));
   };
-  live.subscribe((what) => { if (what === 'connection' || what === 'health') draw(); });
-  setInterval(() => { if (!lost.hidden) draw(); }, 1000);
+  const clock = setInterval(() => { if (!lost.hidden) draw(); }, 1000);
+  undo.push(live.subscribe((what) => { if (what === 'connection' || what === 'health') draw(); }), () => clearInterval(clock));
   draw();
   return [lost, unwell, config];
 }
@@ -88,14 +92,13 @@ function themeButton() {
 
 async function signOut() {
   try { await del('/session'); } catch (e) { toast(e.message, 'bad'); }
-  live.stop();
   await boot();
 }
 
 function frame() {
-  const conn = h('span', { class: 'faint', title: 'Live updates' });
-  const drawConn = () => setText(conn, now.connected ? '● live' : '○ offline');
-  live.subscribe((what) => { if (what === 'connection') drawConn(); });
+  const conn = h('span', { class: 'conn', title: 'Live updates' });
+  const drawConn = () => { setText(conn, now.connected ? 'live' : 'offline'); conn.classList.toggle('on', now.connected); };
+  undo.push(live.subscribe((what) => { if (what === 'connection') drawConn(); }));
   drawConn();
   put(root, h('div', { class: 'bar' },
     link('/', { class: 'brand' }, h('img', { src: '/ui/icon.svg', alt: '' }), 'StreamPulse', session.demo ? h('span', { class: 'tag' }, 'demo') : null),
@@ -106,7 +109,16 @@ function frame() {
   banners(), main);
 }
 
+function close() {
+  page?.destroy?.();
+  page = null;
+  turn++;
+  for (const f of undo.splice(0)) f();
+  live.forget();
+}
+
 export async function boot() {
+  close();
   try {
     await loadSession();
   } catch (e) {
@@ -114,7 +126,6 @@ export async function boot() {
     return;
   }
   if (session.setup_needed || !session.signed_in) {
-    live.stop();
     const { gate } = await import('./page_gate.js');
     put(root, gate(boot));
     document.title = 'StreamPulse';
@@ -126,6 +137,23 @@ export async function boot() {
   show();
 }
 
+/** After a cut: the server may be a newer one with newer files, the session may have ended, its token may have changed. */
+async function checkSession() {
+  const version = session.version;
+  try { await loadSession(); } catch { return; }
+  if (session.version !== version) location.reload();
+  else if (!session.signed_in) boot();
+}
+
+let cut = false;
+live.subscribe((what) => {
+  if (what !== 'connection') return;
+  if (now.connected && cut) checkSession();
+  cut = !now.connected;
+});
+addEventListener('refused', checkSession);
+addEventListener('online', live.hurry);
+document.addEventListener('visibilitychange', () => { if (document.visibilityState === 'visible') live.hurry(); });
 addEventListener('popstate', show);
 addEventListener('signed-out', () => { if (session.signed_in) { session.signed_in = false; boot(); } });
 document.addEventListener('click', (e) => {
@@ -138,8 +166,9 @@ document.addEventListener('keydown', (e) => {
   const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName || '');
   if (typing || e.metaKey || e.ctrlKey || e.altKey || document.querySelector('dialog[open]')) return;
   if (e.key === '/') {
-    const box = document.querySelector('input[type=search]');
-    if (box) { e.preventDefault(); box.focus(); } else { e.preventDefault(); go('/'); }
+    e.preventDefault();
+    const box = () => document.querySelector('input[type=search]');
+    box() ? box().focus() : session.signed_in && go('/').then(() => box()?.focus());
   } else if (e.key === 'n' && session.signed_in && may('administrator')) go('/streams/new');
 });
 boot();

@@ -50,6 +50,23 @@ export function link(href, props, ...children) {
   return h('a', { ...props, href, 'data-link': true }, ...children);
 }
 
+/** Redraws `node` only when `key` differs from the last time: focus, selection and layout survive. */
+export function keep(node, key, make) {
+  if (node.kept === key) return;
+  node.kept = key;
+  put(node, make());
+}
+
+/** A row of buttons of which one is pressed: `choices` are [value, label]. Answers {node, draw(value, labels?)}. */
+export function segments(name, choices, chosen) {
+  const buttons = choices.map(([value, label]) => h('button', { type: 'button', 'data-value': value, onclick: () => chosen(value) }, label));
+  const draw = (value, labels) => buttons.forEach((b, i) => {
+    b.setAttribute('aria-pressed', String(choices[i][0] === value));
+    if (labels) setText(b, labels[i]);
+  });
+  return { node: h('div', { class: 'seg', role: 'group', 'aria-label': name }, buttons), draw };
+}
+
 let toasts = null;
 /** A short message at the corner; kind is 'good' or 'bad'. */
 export function toast(text, kind = 'good') {

@@ -19,7 +19,7 @@ export function input(field, value) {
     control = select(id, [['', hint ? `Default (${field.default})` : 'Not set'], ['true', 'Yes'], ['false', 'No']], given ? String(value) : '');
     read = () => (control.value === '' ? null : control.value === 'true');
   } else if (field.type === 'choice') {
-    control = select(id, [['', hint ? `Default (${field.default})` : 'Not set'], ...field.choices.map((c) => [c, c])], given ? String(value) : '');
+    control = select(id, [['', field.empty || (hint ? `Default (${field.default})` : 'Not set')], ...field.choices.map((c) => [c, c])], given ? String(value) : '');
     read = plain();
   } else if (field.type === 'integer' || field.type === 'number') {
     control = text('text');

@@ -99,6 +99,8 @@ export function factValue(key, value) {
   return typeof value === 'number' ? number(value) : String(value);
 }
 
+/** Parts of StreamPulse itself, as /health names them. */
+export const PARTS = { store: 'Store', engine: 'Engine', clock: 'Clock', config: 'Configuration' };
 export const STATUS = { up: 'Up', degraded: 'Degraded', down: 'Down', unknown: 'Unknown', paused: 'Paused', maintenance: 'Maintenance' };
 export const PHASES = ['resolve', 'connect', 'tls', 'options', 'describe', 'setup', 'play', 'handshake', 'first_byte', 'transfer', 'media', 'check'];
 export const phaseName = (p) => p.replaceAll('_', ' ');

@@ -39,6 +39,20 @@ export function start() {
   open();
 }
 
+/** Tries again at once when the wait between attempts has become long. */
+export function hurry() {
+  if (!timer) return;
+  stop();
+  retry = RETRY_MIN_MS;
+  open();
+}
+
+/** Forgets what was shown: somebody else may sign in next. */
+export function forget() {
+  stop();
+  Object.assign(now, { targets: new Map(), health: null, config: null, connected: false, lostAt: null, loaded: false });
+}
+
 export function stop() {
   clearTimeout(timer);
   clearInterval(watchdog);
@@ -62,7 +76,11 @@ function open() {
   let heard = Date.now();
   source = new EventSource('/api/v1/events');
   const on = (name, f) => source.addEventListener(name, (e) => { heard = Date.now(); f(e.data ? JSON.parse(e.data) : null); });
-  source.onerror = () => lost();
+  source.onerror = () => {
+    // A closed source was answered with a refusal, not cut off: whoever reads this may no longer be signed in.
+    if (source?.readyState === EventSource.CLOSED) dispatchEvent(new Event('refused'));
+    lost();
+  };
   watchdog = setInterval(() => { if (Date.now() - heard > SILENCE_MS) lost(); }, 2000);
   on('board', (b) => {
     retry = RETRY_MIN_MS;

@@ -13,6 +13,12 @@ const guess = (kinds, url) => {
   return kinds.filter((k) => k.schemes.includes(scheme));
 };
 
+/** A first name for a URL: its host and the end of its path. */
+function suggest(text) {
+  const parts = /^[a-z0-9+.-]+:\/\/(?:[^@/?#]*@)?(\[[^\]]+\]|[^:/?#]+)[^/?#]*([^?#]*)/i.exec(text);
+  return parts ? [parts[1], parts[2].split('/').filter(Boolean).pop()].filter(Boolean).join(' ').slice(0, 60) : '';
+}
+
 function result(look) {
   const grade = { pass: 'good', warn: 'warn', fail: 'bad' }[look.grade];
   return h('div', { class: 'stack' },
@@ -26,7 +32,7 @@ function build(node, description, target, go) {
   const inputs = [];
   const make = (fields, values) => fields.map((f) => { const i = input(f, values?.[f.key]); inputs.push(i); return i; });
   const common = description.common.filter((f) => !HIDDEN.includes(f.key));
-  const kindField = { ...common.find((f) => f.key === 'kind'), type: 'choice', choices: description.kinds.map((k) => k.name) };
+  const kindField = { ...common.find((f) => f.key === 'kind'), type: 'choice', choices: description.kinds.map((k) => k.name), empty: 'Guessed from the URL' };
   const first = make(FIRST.map((key) => (key === 'kind' ? kindField : common.find((f) => f.key === key))).filter(Boolean), old);
   const rest = make(common.filter((f) => !FIRST.includes(f.key) && f.type !== 'section'), old);
   const expect = description.expect.map((f) => input(f, old.expect?.[f.key]));
@@ -40,7 +46,13 @@ function build(node, description, target, go) {
     if (kind && !ofKind.has(kind.name)) ofKind.set(kind.name, kind.fields.map((f) => input(f, target?.kind === kind.name ? old[f.key] : undefined)));
     put(kindBox, kind ? [h('h3', {}, `Settings of ${kind.name}`), h('p', { class: 'muted' }, kind.summary), h('div', { class: 'grid2' }, kindInputs().map((i) => i.node))] : h('p', { class: 'muted' }, 'Give the URL first; the settings of its kind appear here.'));
   };
-  of('url').control.addEventListener('input', drawKind);
+  // A pasted URL names the stream until somebody names it better.
+  let suggested = '';
+  of('url').control.addEventListener('input', () => {
+    drawKind();
+    const name = of('name').control;
+    if (!target && name.value === suggested) name.value = suggested = suggest(of('url').control.value.trim());
+  });
   of('kind').control.addEventListener('change', drawKind);
   drawKind();
 
@@ -86,7 +98,7 @@ function build(node, description, target, go) {
     h('details', { class: 'more' }, h('summary', {}, 'Expectations'), h('div', { class: 'grid2' }, expect.map((i) => i.node))),
     h('details', { class: 'more' }, h('summary', {}, 'Settings of its kind'), kindBox),
     out, h('div', { class: 'row' }, save, test, link(target ? `/streams/${encodeURIComponent(target.id)}` : '/', { class: 'btn quiet' }, 'Cancel')));
-  put(node, h('section', { class: 'card' }, h('div', { class: 'body' }, form)));
+  put(node, h('section', { class: 'card narrow' }, h('div', { class: 'body' }, form)));
   if (!target) of('url').control.focus();
 }
 

@@ -39,7 +39,7 @@ export function gate(done) {
     const given = new URLSearchParams(location.hash.slice(1)).get('token');
     if (given) { token.input.value = given; history.replaceState(null, '', location.pathname); }
     const user = field('Your user name', 'user', 'text', 'username');
-    const pass = field('Password', 'password', 'password', 'new-password', `At least ${MIN_PASSWORD} letters.`);
+    const pass = field('Password', 'password', 'password', 'new-password', `At least ${MIN_PASSWORD} characters.`);
     return shell('Welcome', 'Make the first administrator of this instance.', [token, user, pass], 'Set up', async () => {
       await post('/setup', { token: token.input.value.trim(), user: user.input.value.trim(), password: pass.input.value });
       await done();

@@ -1,7 +1,7 @@
 // Incidents of all streams, newest first, open ones on top.
 
 import { get, query } from './api.js';
-import { h, link, put } from './dom.js';
+import { h, link, put, segments } from './dom.js';
 import { dateTime, span, STATUS } from './format.js';
 import { serverNow, subscribe } from './live.js';
 
@@ -10,7 +10,6 @@ const PAGE_ROWS = 50;
 export function make() {
   const body = h('tbody');
   const more = h('button', { class: 'btn', type: 'button', hidden: true }, 'Older');
-  const seg = h('div', { class: 'seg', role: 'group', 'aria-label': 'Filter' });
   const empty = h('p', { class: 'empty', hidden: true });
   let open = false;
   let next = null;
@@ -21,7 +20,7 @@ export function make() {
     h('td', {}, link(`/streams/${encodeURIComponent(i.target)}`, {}, i.name)),
     h('td', { class: 'nowrap' }, dateTime(i.opened_at)),
     h('td', { class: 'nowrap' }, i.closed_at ? dateTime(i.closed_at) : 'still open'),
-    h('td', { class: 'nowrap num' }, span((i.closed_at || serverNow()) - i.opened_at)),
+    h('td', { class: 'nowrap num', 'data-label': 'lasted' }, span((i.closed_at || serverNow()) - i.opened_at)),
     h('td', { class: 'wrap' }, i.cause));
 
   async function load(fresh) {
@@ -41,18 +40,16 @@ export function make() {
     }
     more.disabled = false;
   }
-  const draw = () => {
-    put(seg, [[false, 'All'], [true, 'Open']].map(([v, label]) => h('button', { type: 'button', 'aria-pressed': String(open === v), onclick: () => { open = v; draw(); load(true); } }, label)));
-  };
+  const seg = segments('Filter', [[false, 'All'], [true, 'Open']], (v) => { open = v; seg.draw(open); load(true); });
   more.onclick = () => load(false);
-  draw();
+  seg.draw(open);
   load(true);
   let later = 0;
   const unsubscribe = subscribe((what) => { if (what === 'incident' && !later) later = setTimeout(() => { later = 0; load(true); }, 500); });
   return {
     title: 'Incidents',
-    node: h('div', { class: 'stack' }, h('div', { class: 'row' }, h('h1', { class: 'grow' }, 'Incidents'), seg),
-      h('section', { class: 'card' }, h('div', { class: 'scroll-x' }, h('table', { class: 'table' }, h('thead', {}, h('tr', {}, h('th', {}, 'Now'), h('th', {}, 'Stream'), h('th', {}, 'Began'), h('th', {}, 'Ended'), h('th', { class: 'num' }, 'Duration'), h('th', {}, 'Cause'))), body)), empty), h('div', {}, more)),
+    node: h('div', { class: 'stack' }, h('div', { class: 'row' }, h('h1', { class: 'grow' }, 'Incidents'), seg.node),
+      h('section', { class: 'card' }, h('div', { class: 'scroll-x' }, h('table', { class: 'table flow' }, h('thead', {}, h('tr', {}, h('th', {}, 'Now'), h('th', {}, 'Stream'), h('th', {}, 'Began'), h('th', {}, 'Ended'), h('th', { class: 'num' }, 'Duration'), h('th', {}, 'Cause'))), body)), empty), h('div', {}, more)),
     destroy() { unsubscribe(); clearTimeout(later); },
   };
 }

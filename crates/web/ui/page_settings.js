@@ -3,7 +3,7 @@
 import { get, may, patch, put as putApi, post, session } from './api.js';
 import { h, link, put, toast } from './dom.js';
 import { problemList } from './form.js';
-import { dateTime, setTimezone, span, timezone } from './format.js';
+import { dateTime, PARTS, setTimezone, span, timezone } from './format.js';
 import { now, subscribe } from './live.js';
 import { audit, tokens, users } from './settings_people.js';
 
@@ -12,7 +12,7 @@ const card = (title, ...body) => h('section', { class: 'card' }, h('header', {},
 function zones(value, first) {
   const all = typeof Intl.supportedValuesOf === 'function' ? Intl.supportedValuesOf('timeZone') : [];
   const list = [...new Set(['UTC', value, ...all])].filter(Boolean).sort();
-  const node = h('select', { class: 'input', 'aria-label': 'Time zone' }, first ? h('option', { value: '' }, first) : null, list.map((z) => h('option', { value: z }, z)));
+  const node = h('select', { class: 'input' }, first ? h('option', { value: '' }, first) : null, list.map((z) => h('option', { value: z }, z)));
   node.value = value || '';
   return node;
 }
@@ -43,7 +43,7 @@ function healthCard() {
     try {
       const x = await get('/health');
       put(box, h('dl', { class: 'facts' }, [['Version', x.version], ['Running for', span(x.uptime_ms)], ['Streams', Object.entries(x.targets).map(([k, n]) => `${n} ${k}`).join(', ')],
-        ...Object.entries(x.parts).map(([name, p]) => [name, p.ok ? h('span', { class: 'pill up' }, 'well') : h('span', {}, h('span', { class: 'pill down' }, 'unwell'), ` ${p.reason} since ${dateTime(p.since)}`)])].flatMap(([k, v]) => [h('dt', {}, k), h('dd', {}, v)])));
+        ...Object.entries(x.parts).map(([name, p]) => [PARTS[name] || name, p.ok ? h('span', { class: 'pill up' }, 'well') : h('span', {}, h('span', { class: 'pill down' }, 'unwell'), ` ${p.reason} since ${dateTime(p.since)}`)])].flatMap(([k, v]) => [h('dt', {}, k), h('dd', {}, v)])));
     } catch (e) { put(box, h('p', { class: 'notice bad' }, e.message)); }
   };
   draw();
@@ -53,6 +53,7 @@ function healthCard() {
 function configuration() {
   const text = h('textarea', { class: 'input editor', spellcheck: 'false', 'aria-label': 'Configuration file', readonly: !may('administrator') });
   const out = h('div', { role: 'status' });
+  const say = (content) => { put(out, content); out.scrollIntoView({ block: 'nearest' }); };
   const note = h('p', { class: 'muted' });
   let hash = null;
   let original = '';
@@ -63,7 +64,7 @@ function configuration() {
     text.setSelectionRange(start, start + (lines[line - 1] || '').length);
     text.scrollTop = Math.max(0, (line - 6) * parseFloat(getComputedStyle(text).lineHeight));
   };
-  const problems = (list, title) => put(out, h('div', { class: 'notice bad' }, h('b', {}, title), problemList(list, jump)));
+  const problems = (list, title) => h('div', { class: 'notice bad' }, h('b', {}, title), problemList(list, jump));
   const load = async () => {
     try {
       const c = await get('/config');
@@ -71,20 +72,20 @@ function configuration() {
       text.value = original = c.text;
       put(note, c.hash === c.in_effect_hash ? 'This file is in effect.' : 'This file is not in effect: what ran before goes on.', ' Passwords are shown as ***; leave them so to keep them.');
       put(out);
-      if (c.problems.length) problems(c.problems, 'The file was refused:');
+      if (c.problems.length) put(out, problems(c.problems, 'The file was refused:'));
       else if (c.warnings.length) put(out, h('div', { class: 'notice warn' }, problemList(c.warnings, jump)));
     } catch (e) { put(out, h('div', { class: 'notice bad' }, e.message)); }
   };
   const failed = async (e) => {
-    if (e.problems?.length) return problems(e.problems, 'Not saved:');
-    if (e.code !== 'changed') return put(out, h('div', { class: 'notice bad' }, e.message));
-    put(out, h('div', { class: 'notice bad' }, 'The file was changed by somebody else since you opened it. Nothing was saved. ',
+    if (e.problems?.length) return say(problems(e.problems, 'Not saved:'));
+    if (e.code !== 'changed') return say(h('div', { class: 'notice bad' }, e.message));
+    say(h('div', { class: 'notice bad' }, 'The file was changed by somebody else since you opened it. Nothing was saved. ',
       h('button', { class: 'btn small', type: 'button', onclick: load }, 'Load the new one (your edit is lost)')));
   };
   const check = h('button', { class: 'btn', type: 'button', onclick: async () => {
     try {
       const r = await post('/config/validate', { text: text.value });
-      r.problems.length ? problems(r.problems, 'It would be refused:') : put(out, h('div', { class: 'notice good' }, 'It would be accepted.', r.warnings.length ? problemList(r.warnings, jump) : null));
+      say(r.problems.length ? problems(r.problems, 'It would be refused:') : h('div', { class: 'notice good' }, 'It would be accepted.', r.warnings.length ? problemList(r.warnings, jump) : null));
     } catch (e) { failed(e); }
   } }, 'Check');
   const save = h('button', { class: 'btn primary', type: 'button', onclick: async () => {
@@ -98,7 +99,7 @@ function configuration() {
     else put(out, h('div', { class: 'notice warn' }, 'The file has changed on disk while you were editing. Saving will be refused until you load it again.'));
   });
   load();
-  return { node: h('section', { class: 'card' }, h('header', {}, h('h2', {}, 'Configuration file'), h('div', { class: 'tools' }, h('a', { class: 'btn small', href: '/api/v1/config/schema', target: '_blank', rel: 'noopener' }, 'JSON Schema'))), h('div', { class: 'body stack' }, note, text, out, may('administrator') ? h('div', { class: 'row' }, save, check) : null)), destroy: unsubscribe };
+  return { node: h('section', { class: 'card' }, h('header', {}, h('h2', {}, 'Configuration file'), h('div', { class: 'tools' }, h('a', { class: 'btn small', href: '/api/v1/config/schema', target: '_blank', rel: 'noopener' }, 'JSON Schema'))), h('div', { class: 'body stack' }, note, text, may('administrator') ? h('div', { class: 'row' }, save, check) : null, out)), destroy: unsubscribe };
 }
 
 const TABS = { general: ['General', general, 'viewer'], config: ['Configuration', configuration, 'viewer'], users: ['Users', users, 'administrator'], tokens: ['API tokens', tokens, 'administrator'], audit: ['Audit log', audit, 'administrator'] };

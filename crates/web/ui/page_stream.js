@@ -3,25 +3,30 @@
 import { del, get, may, post, query } from './api.js';
 import { beatBar } from './beats.js';
 import { responseChart, statusStrip } from './chart.js';
-import { ask, h, link, put, setText, toast } from './dom.js';
+import { ask, h, keep, link, put, segments, setText, toast } from './dom.js';
 import { dateTime, factName, factValue, millis, number, percent, phaseName, span, STATUS, NONE, count } from './format.js';
 import { now, serverNow, subscribe } from './live.js';
 import { previewCard } from './preview.js';
 
 const HOUR = 3600000;
-const WINDOWS = { '3 h': [3 * HOUR, null], '24 h': [24 * HOUR, 'minute'], '7 d': [168 * HOUR, 'hour'], '30 d': [720 * HOUR, 'hour'], '1 y': [8760 * HOUR, 'day'] };
+const WINDOWS = { '30 min': [HOUR / 2, null], '3 h': [3 * HOUR, null], '24 h': [24 * HOUR, 'minute'], '7 d': [168 * HOUR, 'hour'], '30 d': [720 * HOUR, 'hour'], '1 y': [8760 * HOUR, 'day'] };
 const STEP = { minute: 60000, hour: HOUR, day: 24 * HOUR };
 const PAGE_ROWS = 50;
-const MAX_RAW_ROWS = 5000;
+// A window with more looks than this is drawn from minutes: the screen has no more columns anyway.
+const MAX_RAW_ROWS = 2500;
+// Streams looked at this often fill half an hour well; others begin with three hours.
+const OFTEN_MS = 10000;
 
 const card = (title, tools, ...body) => h('section', { class: 'card' }, h('header', {}, h('h2', {}, title), tools ? h('div', { class: 'tools' }, tools) : null), h('div', { class: 'body' }, body));
 
 function actions(t, go) {
+  // A busy button stays focusable, so that nobody who works by keyboard loses the place.
   const run = (label, f) => async (e) => {
     const button = e.currentTarget;
-    button.disabled = true;
+    if (button.getAttribute('aria-busy') === 'true') return;
+    button.setAttribute('aria-busy', 'true');
     try { await f(); } catch (error) { toast(`${label}: ${error.message}`, 'bad'); }
-    button.disabled = false;
+    button.removeAttribute('aria-busy');
   };
   const path = `/targets/${encodeURIComponent(t.id)}`;
   const out = [];
@@ -42,8 +47,14 @@ function actions(t, go) {
   return out;
 }
 
-function facts(pairs) {
-  return h('dl', { class: 'facts' }, pairs.flatMap(([k, v]) => [h('dt', {}, k), h('dd', {}, v)]));
+/** A list of facts whose values change in place while its names stay: {node, update(pairs)}. */
+function factList() {
+  const node = h('dl', { class: 'facts' });
+  let values = [];
+  return { node, update(pairs) {
+    keep(node, pairs.map(([k]) => k).join('\n'), () => { values = pairs.map(() => h('dd')); return pairs.map(([k], i) => [h('dt', {}, k), values[i]]); });
+    pairs.forEach(([, v], i) => setText(values[i], String(v)));
+  } };
 }
 
 function tracksTable(last) {
@@ -60,25 +71,29 @@ const PROVEN = { media: 'media of every selected track was received', describe: 
 
 function lastFacts(t) {
   const l = t.last;
-  if (!l) return h('p', { class: 'muted' }, 'Not looked at yet.');
-  return facts([
+  if (!l) return [['Last look', 'not looked at yet']];
+  return [
     ['Last look', `${dateTime(l.at)}, took ${millis(l.took_ms)}${l.attempts > 1 ? `, attempt ${l.attempts}` : ''}`],
     ...(l.proven ? [['Proven', PROVEN[l.proven]]] : []),
     ['Phases', Object.entries(l.phases_ms).map(([p, ms]) => `${phaseName(p)} ${millis(ms)}`).join(', ') || NONE],
     ...Object.entries(l.facts).map(([k, v]) => [factName(k), factValue(k, v)]),
-  ]);
+  ];
 }
 
-/** The chart with its window buttons; answers {node, refresh}. */
+/** The chart with its window buttons; answers {node, refresh, destroy}. */
 function history(id) {
-  const box = h('div', { class: 'stack' });
-  const seg = h('div', { class: 'seg', role: 'group', 'aria-label': 'Window' });
-  let current = '3 h';
+  const chart = responseChart();
+  const strip = h('div');
+  const words = h('p', { class: 'muted' });
+  const failed = h('p', { class: 'notice bad', hidden: true });
+  const seg = segments('Window', Object.keys(WINDOWS).map((k) => [k, k]), (k) => { current = k; draw(); });
+  let current = (now.targets.get(id)?.interval_ms ?? 0) <= OFTEN_MS ? '30 min' : '3 h';
   let turn = 0;
   const draw = async () => {
     const mine = ++turn;
-    put(seg, Object.keys(WINDOWS).map((k) => h('button', { type: 'button', 'aria-pressed': String(k === current), onclick: () => { current = k; draw(); } }, k)));
-    const [length, resolution] = WINDOWS[current];
+    seg.draw(current);
+    const [length, stored] = WINDOWS[current];
+    const resolution = stored || (length / (now.targets.get(id)?.interval_ms || 10000) > MAX_RAW_ROWS ? 'minute' : null);
     const to = serverNow();
     const from = Math.round(to - length);
     const path = `/targets/${encodeURIComponent(id)}`;
@@ -87,12 +102,18 @@ function history(id) {
       if (mine !== turn) return;
       const t = now.targets.get(id);
       const gap = resolution ? STEP[resolution] * 2.5 : Math.max(120000, (t?.interval_ms || 10000) * 3.5);
-      put(box, responseChart(points, from, to, gap), statusStrip(changes.rows, from, to, t?.status || 'unknown'),
-        h('p', { class: 'muted' }, `Available ${percent(a.ratio)} of this window: down ${span(a.unavailable_ms)}, not counted ${span(a.uncounted_ms)} (unknown, paused or not running).`));
-    } catch (e) { if (mine === turn) put(box, h('p', { class: 'notice bad' }, `The history could not be read: ${e.message}`)); }
+      failed.hidden = true;
+      chart.draw(points, from, to, gap);
+      put(strip, statusStrip(changes.rows, from, to, t?.status || 'unknown'));
+      setText(words, a.ratio === null ? 'Nothing is known about this window yet.' : `Available ${percent(a.ratio)} of this window: down ${span(a.unavailable_ms)}, not counted ${span(a.uncounted_ms)} (unknown, paused or not running).`);
+    } catch (e) {
+      if (mine !== turn) return;
+      failed.hidden = false;
+      put(failed, `The history could not be read: ${e.message}`);
+    }
   };
-  draw();
-  return { node: card('Response and availability', seg, box), refresh: draw };
+  queueMicrotask(draw);
+  return { node: card('Response and availability', seg.node, h('div', { class: 'stack' }, failed, chart.node, strip, words)), refresh: draw, destroy: chart.destroy };
 }
 
 async function raw(path, from, to) {
@@ -128,7 +149,7 @@ function looks(id) {
   };
   more.onclick = load;
   load();
-  return card('History', null, h('div', { class: 'scroll-x' }, h('table', { class: 'table' }, h('thead', {}, h('tr', {}, h('th', {}, 'When'), h('th', {}, 'Judged'), h('th', { class: 'num' }, 'Took'), h('th', {}, 'Reason'))), body)), more);
+  return card('History', null, h('div', { class: 'scroll-x' }, h('table', { class: 'table flow' }, h('thead', {}, h('tr', {}, h('th', {}, 'When'), h('th', {}, 'Judged'), h('th', { class: 'num' }, 'Took'), h('th', {}, 'Reason'))), body)), more);
 }
 
 function incidents(id) {
@@ -146,15 +167,16 @@ function incidents(id) {
 export function make({ id: rawId, go }) {
   const id = decodeURIComponent(rawId);
   const node = h('div', { class: 'stack' });
-  const parts = { pill: h('span', { class: 'pill' }), name: h('h1', { class: 'wrap' }), url: h('span', { class: 'mono muted wrap' }), tags: h('span', { class: 'row' }), acts: h('div', { class: 'actions' }), why: h('div', { class: 'notice', role: 'status' }), stats: h('div', { class: 'stats' }), beats: beatBar(60), tracks: h('div'), facts: h('div') };
+  const parts = { pill: h('span', { class: 'pill' }), name: h('h1', { class: 'wrap' }), url: h('span', { class: 'mono muted wrap' }), tags: h('span', { class: 'row' }), acts: h('div', { class: 'actions' }), why: h('div', { class: 'notice', role: 'status' }), stats: h('div', { class: 'stats' }), beats: beatBar(60), tracks: h('div'), facts: factList() };
   let built = null;
   let actionsKey = '';
 
+  const close = () => { built?.preview.stop(); built?.history.destroy(); };
   const stat = (k, v) => h('div', { class: 'card stat' }, h('div', { class: 'k' }, k), h('div', { class: 'v' }, v));
   const update = () => {
     const t = now.targets.get(id);
     if (!t) {
-      built?.preview.stop();
+      close();
       built = null;
       return put(node, h('div', { class: 'empty' }, now.loaded ? [h('h1', {}, 'This stream is not watched'), h('p', {}, 'It may have been removed. ', link('/', {}, 'To the streams'))] : 'Loading …'));
     }
@@ -162,22 +184,22 @@ export function make({ id: rawId, go }) {
       built = { history: history(id), incidents: incidents(id), preview: previewCard(id, () => now.targets.get(id)) };
       put(node, h('div', { class: 'head' }, h('div', { class: 'grow' }, h('div', { class: 'title' }, parts.name, parts.pill), h('div', { class: 'row' }, parts.url, parts.tags)), parts.acts),
         parts.why, parts.stats, h('div', { class: 'card big-beats' }, h('div', { class: 'body' }, parts.beats)),
-        h('div', { class: 'two' }, h('div', { class: 'stack' }, built.history.node, card('Tracks', null, parts.tracks), looks(id)), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts), built.incidents.node)));
+        h('div', { class: 'two' }, h('div', { class: 'stack' }, built.history.node, card('Tracks', null, parts.tracks), looks(id)), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts.node), built.incidents.node)));
     }
     setText(parts.name, t.name);
     setText(parts.url, t.url);
     parts.pill.className = `pill ${t.status}`;
     setText(parts.pill, STATUS[t.status]);
-    put(parts.tags, h('span', { class: 'tag kind' }, t.kind), t.group ? h('span', { class: 'tag' }, t.group) : null, t.tags.map((x) => h('span', { class: 'tag' }, x)));
+    keep(parts.tags, JSON.stringify([t.kind, t.group, t.tags]), () => [h('span', { class: 'tag kind' }, t.kind), t.group ? h('span', { class: 'tag' }, t.group) : null, t.tags.map((x) => h('span', { class: 'tag' }, x))]);
     if (actionsKey !== `${t.name} ${t.paused}`) { actionsKey = `${t.name} ${t.paused}`; put(parts.acts, actions(t, go)); }
     parts.why.className = `notice ${t.status === 'down' ? 'bad' : t.status === 'degraded' ? 'warn' : ''}`;
     const pendingFault = t.status === 'up' && t.last && t.last.grade !== 'pass' ? t.last.reasons[0]?.text : '';
     parts.why.hidden = t.status === 'up' && !pendingFault;
     setText(parts.why, t.status === 'up' ? `${pendingFault} (${t.fails} of ${t.fail_after} until it counts as down)` : `${t.reason} · since ${dateTime(t.since)}`);
-    put(parts.stats, stat(STATUS[t.status], span(serverNow() - t.since)), stat('Response', millis(t.last?.took_ms)), stat('24 h', percent(t.availability?.h24)), stat('7 d', percent(t.availability?.d7)), stat('30 d', percent(t.availability?.d30)), stat('Every', span(t.interval_ms)), ...(t.last?.facts.cert_expires_at ? [stat('Certificate', `${count(Math.floor((t.last.facts.cert_expires_at - serverNow()) / 86400000))} days`)] : []));
+    put(parts.stats, stat(`${STATUS[t.status]} for`, span(serverNow() - t.since)), stat('Response', millis(t.last?.took_ms)), stat('24 h', percent(t.availability?.h24)), stat('7 d', percent(t.availability?.d7)), stat('30 d', percent(t.availability?.d30)), stat('Looks every', span(t.interval_ms)), ...(t.last?.facts.cert_expires_at ? [stat('Certificate', `${count(Math.floor((t.last.facts.cert_expires_at - serverNow()) / 86400000))} days`)] : []));
     parts.beats.update(t.beats);
-    put(parts.tracks, tracksTable(t.last));
-    put(parts.facts, lastFacts(t));
+    keep(parts.tracks, JSON.stringify(t.last?.tracks ?? null), () => tracksTable(t.last));
+    parts.facts.update(lastFacts(t));
   };
   const unsubscribe = subscribe((what, ids) => {
     if (what === 'targets' ? ids.has(id) : what === 'list') update();
@@ -185,5 +207,5 @@ export function make({ id: rawId, go }) {
   });
   const slow = setInterval(() => { if (document.visibilityState === 'visible' && now.connected) built?.history.refresh(); }, 30000);
   update();
-  return { title: now.targets.get(id)?.name || 'Stream', node, destroy() { unsubscribe(); clearInterval(slow); built?.preview.stop(); } };
+  return { title: now.targets.get(id)?.name || 'Stream', node, destroy() { unsubscribe(); clearInterval(slow); close(); } };
 }

@@ -2,7 +2,7 @@
 
 import { may } from './api.js';
 import { beatBar } from './beats.js';
-import { h, link, put, setText } from './dom.js';
+import { h, link, put, segments, setText } from './dom.js';
 import { ago, millis, percent, span, STATUS, track } from './format.js';
 import { now, serverNow, subscribe } from './live.js';
 
@@ -17,6 +17,7 @@ const SORTS = {
 const FAILING = (t) => t.status === 'down' || t.status === 'degraded';
 const FILTERS = { all: ['All', () => true], failing: ['Failing', FAILING], paused: ['Paused', (t) => t.status === 'paused'] };
 const HEAD_HEIGHT = 36;
+const HEAD_KEY = 'group:';
 const OVERSCAN_PX = 400;
 const narrow = matchMedia('(max-width: 720px)');
 const rowHeight = () => (narrow.matches ? 92 : 56);
@@ -71,30 +72,42 @@ function items() {
   const out = [];
   const plain = groups.size <= 1 && !groups.keys().next().value;
   for (const [g, members] of groups) {
-    if (!plain) out.push({ head: g, members, key: `group:${g}`, height: HEAD_HEIGHT });
-    if (plain || !view.closed.has(g)) for (const t of members) out.push({ id: t.id, key: t.id, height: rowHeight() });
+    if (!plain) out.push({ head: g, members, key: `${HEAD_KEY}${g}`, height: HEAD_HEIGHT });
+    if (plain || !view.closed.has(g)) for (const t of members) out.push({ id: t.id, key: `id:${t.id}`, height: rowHeight() });
   }
   let y = 0;
   for (const i of out) { i.y = y; y += i.height; }
   return { out, total: y, shown: list.length };
 }
 
-function groupHead(item, redraw) {
-  const bad = item.members.filter(FAILING).length;
-  return h('button', { class: 'grow-head', type: 'button', 'aria-expanded': !view.closed.has(item.head) ? 'true' : 'false', onclick: () => { view.closed.has(item.head) ? view.closed.delete(item.head) : view.closed.add(item.head); redraw(); } },
-    h('span', { class: 'faint' }, view.closed.has(item.head) ? '▸' : '▾'), item.head || 'Without group', h('span', { class: 'faint' }, item.members.length), bad ? h('span', { class: 'pill down' }, `${bad} failing`) : null);
+function groupHead(redraw) {
+  let group = '';
+  const [mark, name, size, bad] = [h('span', { class: 'faint', 'aria-hidden': 'true' }), h('span', { class: 'ellipsis' }), h('span', { class: 'muted' }), h('span', { class: 'pill down' })];
+  const button = h('button', { class: 'grow-head', type: 'button', onclick: () => { view.closed.has(group) ? view.closed.delete(group) : view.closed.add(group); redraw(); } }, mark, name, size, bad);
+  const node = h('div', { class: 'vrow', role: 'listitem' }, button);
+  node.update = (item) => {
+    group = item.head;
+    const failing = item.members.filter(FAILING).length;
+    button.setAttribute('aria-expanded', String(!view.closed.has(group)));
+    setText(mark, view.closed.has(group) ? '▸' : '▾');
+    setText(name, group || 'Without group');
+    setText(size, String(item.members.length));
+    setText(bad, `${failing} failing`);
+    bad.hidden = !failing;
+  };
+  return node;
 }
 
 function toolbar(redraw) {
   const search = h('input', { class: 'input search', type: 'search', placeholder: 'Search streams  ( / )', 'aria-label': 'Search streams', value: view.search, oninput: (e) => { view.search = e.target.value; redraw(); } });
   search.addEventListener('keydown', (e) => { if (e.key === 'Escape') { search.value = view.search = ''; redraw(); search.blur(); } });
-  const filter = h('div', { class: 'seg', role: 'group', 'aria-label': 'Filter' });
+  const filter = segments('Filter', Object.entries(FILTERS).map(([k, [label]]) => [k, label]), (k) => { view.filter = k; redraw(); });
   const group = h('select', { class: 'input', 'aria-label': 'Group', onchange: (e) => { view.group = e.target.value; redraw(); } });
   const sort = h('select', { class: 'input', 'aria-label': 'Order', value: view.sort, onchange: (e) => { view.sort = e.target.value; redraw(); } }, Object.entries(SORTS).map(([k, [label]]) => h('option', { value: k, selected: k === view.sort }, label)));
   let groupsKey = null;
   const draw = () => {
     const all = [...now.targets.values()];
-    put(filter, Object.entries(FILTERS).map(([k, [label, f]]) => h('button', { type: 'button', 'data-filter': k, 'aria-pressed': String(view.filter === k), onclick: () => { view.filter = k; redraw(); } }, `${label} ${k === 'all' ? all.length : all.filter(f).length}`)));
+    filter.draw(view.filter, Object.values(FILTERS).map(([label, f]) => `${label} ${all.filter(f).length}`));
     const groups = [...new Set(all.map((t) => t.group).filter(Boolean))].sort();
     if (groups.join('\n') !== groupsKey) {
       groupsKey = groups.join('\n');
@@ -103,7 +116,7 @@ function toolbar(redraw) {
       group.hidden = !groups.length;
     }
   };
-  const node = h('div', { class: 'toolbar' }, search, filter, group, sort, h('span', { class: 'grow' }),
+  const node = h('div', { class: 'toolbar' }, search, filter.node, group, sort, h('span', { class: 'grow' }),
     h('a', { class: 'btn', href: '/export/all.csv', download: 'stream_logs.csv' }, 'CSV'), may('administrator') ? link('/streams/new', { class: 'btn primary' }, 'Add stream') : null);
   return { node, draw };
 }
@@ -120,22 +133,26 @@ export function make() {
     queued = false;
     const top = -list.getBoundingClientRect().top - OVERSCAN_PX;
     const bottom = top + innerHeight + 2 * OVERSCAN_PX;
-    const seen = new Set();
-    for (let i = firstVisible(layout.out, top); i < layout.out.length && layout.out[i].y < bottom; i++) {
-      const item = layout.out[i];
-      seen.add(item.key);
+    const first = firstVisible(layout.out, top);
+    let end = first;
+    while (end < layout.out.length && layout.out[end].y < bottom) end++;
+    const shown = layout.out.slice(first, end);
+    const seen = new Set(shown.map((item) => item.key));
+    for (const [key, node] of rows) if (!seen.has(key)) { rows.delete(key); node.remove(); if (!key.startsWith(HEAD_KEY)) spare.push(node); }
+    let before = null;
+    for (const item of shown) {
       let node = rows.get(item.key);
       if (!node) {
-        node = item.id ? spare.pop() || row() : h('div', { class: 'vrow', role: 'listitem' });
+        node = item.id ? spare.pop() || row() : groupHead(redraw);
         rows.set(item.key, node);
-        list.append(node);
       }
+      // The order of the nodes is the order of the rows: the tab key follows it.
+      if (node.parentNode !== list || node.previousSibling !== before) before ? before.after(node) : list.prepend(node);
+      before = node;
       node.style.transform = `translateY(${item.y}px)`;
       node.style.height = `${item.height}px`;
-      if (item.id) node.update(now.targets.get(item.id));
-      else if (node.state !== headState(item)) { node.state = headState(item); put(node, groupHead(item, redraw)); }
+      node.update(item.id ? now.targets.get(item.id) : item);
     }
-    for (const [key, node] of rows) if (!seen.has(key)) { rows.delete(key); node.remove(); if (node.update) spare.push(node); }
   };
   const schedule = () => { if (!queued) { queued = true; requestAnimationFrame(paint); } };
   const bar = toolbar(() => redraw());
@@ -153,7 +170,7 @@ export function make() {
   const unsubscribe = subscribe((what, ids) => {
     if (what === 'list' || what === 'connection') redraw();
     else if (what === 'targets') {
-      for (const id of ids) { const node = rows.get(id); const t = now.targets.get(id); if (node && t) node.update(t); }
+      for (const id of ids) { const node = rows.get(`id:${id}`); const t = now.targets.get(id); if (node && t) node.update(t); }
       // Counts, order and filters follow at a calmer pace than the rows themselves.
       if (!later) later = setTimeout(() => { later = 0; redraw(); }, view.sort === 'config' && view.filter === 'all' ? 1000 : 250);
     }
@@ -169,8 +186,6 @@ export function make() {
     destroy() { unsubscribe(); clearTimeout(later); removeEventListener('scroll', schedule); removeEventListener('resize', resized); },
   };
 }
-
-const headState = (item) => `${item.members.length} ${item.members.filter(FAILING).length} ${view.closed.has(item.head)}`;
 
 function firstVisible(out, top) {
   let [low, high] = [0, out.length];

@@ -9,7 +9,7 @@ const MIN_PASSWORD = 10;
 
 const card = (title, note, ...body) => h('section', { class: 'card' }, h('header', {}, h('h2', {}, title)), h('div', { class: 'body stack' }, note ? h('p', { class: 'muted' }, note) : null, body));
 const roleSelect = (value) => { const node = h('select', { class: 'input', 'aria-label': 'Role' }, ROLES.map((r) => h('option', { value: r }, r))); node.value = value; return node; };
-const table = (heads, body) => h('div', { class: 'scroll-x' }, h('table', { class: 'table' }, h('thead', {}, h('tr', {}, heads.map((x) => h('th', {}, x)))), body));
+const table = (heads, body) => h('div', { class: 'scroll-x' }, h('table', { class: 'table flow' }, h('thead', {}, h('tr', {}, heads.map((x) => h('th', {}, x)))), body));
 const attempt = (f, reload) => async () => { try { await f(); await reload(); } catch (e) { toast(e.message, 'bad'); } };
 
 export function users() {
@@ -32,7 +32,7 @@ export function users() {
   const password = h('input', { class: 'input', type: 'password', autocomplete: 'new-password', required: true, minlength: MIN_PASSWORD });
   const role = roleSelect('viewer');
   const form = h('form', { class: 'form', onsubmit: (e) => { e.preventDefault(); attempt(async () => { await post('/users', { name: name.value.trim(), role: role.value, password: password.value }); form.reset(); }, load)(); } },
-    h('div', { class: 'grid2' }, h('label', { class: 'field' }, h('span', { class: 'label' }, 'User name'), name), h('label', { class: 'field' }, h('span', { class: 'label' }, 'Password'), password, h('span', { class: 'help' }, `At least ${MIN_PASSWORD} letters.`)), h('label', { class: 'field' }, h('span', { class: 'label' }, 'Role'), role)),
+    h('div', { class: 'grid2' }, h('label', { class: 'field' }, h('span', { class: 'label' }, 'User name'), name), h('label', { class: 'field' }, h('span', { class: 'label' }, 'Password'), password, h('span', { class: 'help' }, `At least ${MIN_PASSWORD} characters.`)), h('label', { class: 'field' }, h('span', { class: 'label' }, 'Role'), role)),
     h('div', {}, h('button', { class: 'btn primary', type: 'submit' }, 'Add user')));
   load();
   return { node: h('div', { class: 'stack' }, card('Users', 'Viewers look, operators test and pause, administrators change everything.', table(['Name', 'Role', 'Password', 'Since', ''], body)), card('Add a user', null, form)) };

@@ -41,8 +41,22 @@ pub(crate) fn request(
 ) -> Answer {
     let mut stream = open(at, method, path, headers, body);
     let mut raw = Vec::new();
-    stream.read_to_end(&mut raw).expect("the answer ends");
+    let mut piece = [0; 16 * 1024];
+    while !is_whole(&raw) {
+        match stream.read(&mut piece).expect("the answer ends") {
+            0 => break,
+            n => raw.extend_from_slice(&piece[..n]),
+        }
+    }
     parse(&raw)
+}
+
+/// Whether all that `Content-Length` promises is there. Some servers keep the connection although they were asked not to.
+fn is_whole(raw: &[u8]) -> bool {
+    let Some(end) = raw.windows(4).position(|w| w == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&raw[..end]).to_ascii_lowercase();
+    let length = head.split("\r\n").find_map(|l| l.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    length.is_some_and(|n| raw.len() >= end + 4 + n)
 }
 
 /// Sends one request and hands out the stream, for answers that do not end.
