@@ -42,7 +42,8 @@ fn recordings() -> Vec<Vec<u8>> {
         files.sort();
         all.extend(files.iter().map(|file| fs::read(file).expect("the file is readable")));
     }
-    let table = fs::read_to_string(root.join("sps/ffmpeg_x264_x265.txt")).expect("the table is there");
+    let read = |name| fs::read_to_string(root.join("sps").join(name)).expect("the table is there");
+    let table = read("ffmpeg_x264_x265.txt") + &read("handwritten.txt");
     let column = table.lines().filter_map(|line| line.split('|').nth(1));
     all.extend(column.filter_map(|hex| wire::text::from_hex(hex, 4_096)));
     all

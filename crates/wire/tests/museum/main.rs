@@ -59,25 +59,29 @@ fn multipart() {
 /// Profiles, levels, sizes and frame rates must be those of ffprobe.
 #[test]
 fn parameter_sets() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sps/ffmpeg_x264_x265.txt");
-    let table = fs::read_to_string(file).expect("the table is there");
-    for line in table.lines().filter(|line| !line.starts_with('#')) {
-        let columns: Vec<&str> = line.split('|').collect();
-        let nal = wire::text::from_hex(columns[1], 4_096).expect("the column is hexadecimal");
-        let params = match columns[2] {
-            "h264" => wire::h264::params_from_sps(&nal),
-            _ => wire::h265::params_from_sps(&nal),
-        };
-        let params = params.unwrap_or_else(|error| panic!("{}: {error}", columns[0]));
-        let seen = format!(
-            "{}|{}|{}|{}|{}|{}",
-            params.codec,
-            params.profile.unwrap_or_default(),
-            params.level.unwrap_or_default(),
-            params.width,
-            params.height,
-            params.fps.map_or("-".to_owned(), |fps| format!("{:?}", (fps * 1_000.0).round() / 1_000.0)),
-        );
-        assert_eq!(seen, columns[2..].join("|"), "{}", columns[0]);
+    for table in ["ffmpeg_x264_x265.txt", "handwritten.txt"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sps").join(table);
+        let table = fs::read_to_string(file).expect("the table is there");
+        table.lines().filter(|line| !line.starts_with('#')).for_each(check_parameter_set);
     }
+}
+
+fn check_parameter_set(line: &str) {
+    let columns: Vec<&str> = line.split('|').collect();
+    let nal = wire::text::from_hex(columns[1], 4_096).expect("the column is hexadecimal");
+    let params = match columns[2] {
+        "h264" => wire::h264::params_from_sps(&nal),
+        _ => wire::h265::params_from_sps(&nal),
+    };
+    let params = params.unwrap_or_else(|error| panic!("{}: {error}", columns[0]));
+    let seen = format!(
+        "{}|{}|{}|{}|{}|{}",
+        params.codec,
+        params.profile.unwrap_or_default(),
+        params.level.unwrap_or_default(),
+        params.width,
+        params.height,
+        params.fps.map_or("-".to_owned(), |fps| format!("{:?}", (fps * 1_000.0).round() / 1_000.0)),
+    );
+    assert_eq!(seen, columns[2..].join("|"), "{}", columns[0]);
 }
