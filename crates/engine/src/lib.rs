@@ -5,10 +5,19 @@
 
 pub mod cadence;
 pub mod config;
+mod desk;
+pub mod handle;
 pub mod input;
+pub mod looker;
 mod permits;
+mod shell;
+mod start;
 pub mod state;
 pub mod step;
+mod watch;
+
+pub use handle::Handle;
+pub use start::{Engine, Start};
 
 #[cfg(test)]
 mod simulation;

@@ -90,7 +90,8 @@ impl Permits {
         {
             self.widest = (self.widest.0.max(self.at_once), self.widest.1.max(self.per_host));
         }
-        let keys: Vec<HostKey> = self.hosts.keys().map(Arc::clone).collect();
+        let mut keys: Vec<HostKey> = self.hosts.keys().map(Arc::clone).collect();
+        keys.sort();
         for key in keys {
             self.list(&key, Lane::Quick);
             self.list(&key, Lane::Slow);

@@ -173,10 +173,18 @@ impl State {
         }
     }
 
-    /// Continues the numbers of looks and boards of a state that this one replaces, so that none is used twice.
-    pub fn continue_from(&mut self, last_look: LookId, version: u64) {
+    /// Takes the place of a state that published `board` last: numbers of looks and boards are not used twice, and the
+    /// configuration in effect is not told again.
+    pub fn continue_from(&mut self, last_look: LookId, board: &Board) {
         self.last_look = self.last_look.max(last_look.0);
-        self.version = self.version.max(version);
+        self.version = self.version.max(board.version);
+        self.hash.clone_from(&board.config_hash);
+    }
+
+    /// The number of the newest look.
+    #[must_use]
+    pub fn last_look(&self) -> LookId {
+        LookId(self.last_look)
     }
 
     /// When the next [`crate::input::Input::Tick`] has something to do.

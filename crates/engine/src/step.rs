@@ -6,6 +6,8 @@ mod judged;
 mod looks;
 pub(crate) mod media;
 mod reconcile;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use crate::input::{Answer, Command, CommandError, Effect, Input, Now, Ticket};

@@ -1,7 +1,7 @@
 //! From the configuration that is in effect to another one, by equality per target: what is the same keeps everything, what
 //! differs keeps its history, what is gone is put away. One path for start-up and reload.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use model::event::What;
@@ -88,14 +88,14 @@ impl State {
     fn follow_renames(&mut self, targets: &[Arc<Target>], wanted: &HashSet<&TargetId>, diff: &mut Difference) {
         let live = self.entries.iter().flatten().map(|e| (&e.spec.id, fingerprint(&e.spec)));
         let kept = self.kept.iter().filter(|(_, k)| !k.retired).map(|(id, k)| (id, k.fingerprint.clone()));
-        let mut gone: HashMap<String, Vec<TargetId>> = HashMap::new();
+        let mut gone: BTreeMap<String, Vec<TargetId>> = BTreeMap::new();
         for (id, print) in live.chain(kept).filter(|(id, _)| !wanted.contains(id)) {
             gone.entry(print).or_default().push(id.clone());
         }
         if gone.is_empty() {
             return;
         }
-        let mut new: HashMap<String, Vec<&TargetId>> = HashMap::new();
+        let mut new: BTreeMap<String, Vec<&TargetId>> = BTreeMap::new();
         for spec in targets.iter().filter(|t| !self.by_id.contains_key(&t.id) && !self.kept.contains_key(&t.id)) {
             new.entry(fingerprint(spec)).or_default().push(&spec.id);
         }
@@ -134,8 +134,9 @@ impl State {
 
     /// Puts away what the configuration no longer has. Its history stays in the store until retention ends.
     fn put_away(&mut self, now: Now, wanted: &HashSet<&TargetId>, diff: &mut Difference) {
-        let live: Vec<(TargetId, usize)> =
+        let mut live: Vec<(TargetId, usize)> =
             self.by_id.iter().filter(|(id, _)| !wanted.contains(id)).map(|(id, slot)| (id.clone(), *slot)).collect();
+        live.sort();
         for (id, slot) in live {
             self.halt(slot);
             self.by_id.remove(&id);
@@ -259,7 +260,7 @@ impl State {
 }
 
 fn fresh(spec: &Arc<Target>, kept: Option<Kept>, now: UtcMs) -> Entry {
-    let kept = kept.unwrap_or_else(|| Kept {
+    let mut kept = kept.unwrap_or_else(|| Kept {
         name: String::new(),
         fingerprint: String::new(),
         retired: false,
@@ -270,6 +271,9 @@ fn fresh(spec: &Arc<Target>, kept: Option<Kept>, now: UtcMs) -> Entry {
         incident: None,
         last: None,
     });
+    if kept.retired && kept.state.status == Status::Unknown {
+        kept.state = StatusState::unknown(now);
+    }
     let newest = &kept.beats[kept.beats.len().saturating_sub(BEATS_ON_BOARD)..];
     let passed = kept.last.as_ref().filter(|(_, verdict)| verdict.grade != Grade::Fail);
     Entry {

@@ -1,0 +1,242 @@
+//! How the layers above ask the engine: a cheap handle that any number of tasks may hold. Owns no state of targets; reads
+//! the Board, sends commands to the loop and configuration questions to the desk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::board::Board;
+use model::conf::Problem;
+use model::event::Event;
+use model::observation::Observation;
+use model::target::{Target, TargetId};
+use model::time::Clock;
+use model::verdict::{Verdict, judge};
+use net::task::Tasks;
+use store::Store;
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::cadence::Punctuality;
+use crate::config::{Config, Edit};
+pub use crate::desk::{ApplyError, ConfigView};
+use crate::desk::{DeskAsk, Rules, restart_notes};
+pub use crate::input::CommandError;
+use crate::input::{Answer, Command};
+use crate::looker::{Looker, attempt};
+use crate::shell::Ask;
+
+/// Looks at targets that are not saved yet, at once: people press that button, so few are enough.
+pub const TRIES_AT_ONCE: usize = 8;
+/// Longest wait for a place among [`TRIES_AT_ONCE`].
+const TRY_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait for the answer to a command: longer than any round with its retries is reasonable to watch.
+const ANSWER_WAIT: Duration = Duration::from_secs(300);
+
+/// Asks a running engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: Parts,
+    tries: Semaphore,
+}
+
+/// What a handle is made of.
+pub(crate) struct Parts {
+    pub(crate) asks: mpsc::Sender<Ask>,
+    pub(crate) board: watch::Receiver<Arc<Board>>,
+    pub(crate) events: broadcast::Sender<Arc<Event>>,
+    pub(crate) desk: mpsc::Sender<DeskAsk>,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) looker: Arc<dyn Looker>,
+    pub(crate) rules: Rules,
+    pub(crate) started: Arc<Config>,
+    pub(crate) looks: Tasks,
+}
+
+impl Handle {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self { inner: Arc::new(Inner { parts, tries: Semaphore::new(TRIES_AT_ONCE) }) }
+    }
+
+    /// The Board as it changes: at most 20 a second, only the newest.
+    #[must_use]
+    pub fn board(&self) -> watch::Receiver<Arc<Board>> {
+        self.inner.parts.board.clone()
+    }
+
+    /// The Board now.
+    #[must_use]
+    pub fn now(&self) -> Arc<Board> {
+        Arc::clone(&self.inner.parts.board.borrow())
+    }
+
+    /// What happens from here on. An event comes after the Board that shows it was published. Who falls
+    /// [`model::limits::EVENT_BACKLOG`] behind is told so and starts anew from the Board.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.inner.parts.events.subscribe()
+    }
+
+    /// The history.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.parts.store
+    }
+
+    /// The process's clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.parts.clock
+    }
+
+    /// How punctual the looks were since the start; `None` when the engine is ending.
+    pub async fn punctuality(&self) -> Option<Punctuality> {
+        let (asker, answer) = oneshot::channel();
+        self.inner.parts.asks.send(Ask::Punctuality(asker)).await.ok()?;
+        answer.await.ok()
+    }
+
+    async fn command(&self, command: Command) -> Result<Answer, CommandError> {
+        let (asker, answer) = oneshot::channel();
+        let asked = async {
+            self.inner.parts.asks.send(Ask::Command(command, asker)).await.map_err(|_| CommandError::Stopping)?;
+            answer.await.map_err(|_| CommandError::Stopping)
+        };
+        match tokio::time::timeout(ANSWER_WAIT, asked).await {
+            Ok(Ok(Answer::Refused(error))) | Ok(Err(error)) => Err(error),
+            Ok(Ok(answer)) => Ok(answer),
+            Err(_) => Err(CommandError::Busy),
+        }
+    }
+
+    /// Looks at a target at once, outside its cadence; counts like any other look. Joins a look that is under way.
+    ///
+    /// # Errors
+    /// No such target, too many ask, or the engine is ending.
+    pub async fn test_now(&self, id: &TargetId) -> Result<Arc<Observation>, CommandError> {
+        match self.command(Command::TestNow(id.clone())).await? {
+            Answer::Observed(seen) => Ok(seen),
+            Answer::Done | Answer::Refused(_) => Err(CommandError::Busy),
+        }
+    }
+
+    /// Stops watching a target until resumed, also over restarts. Twice is harmless.
+    ///
+    /// # Errors
+    /// No such target, or the engine is ending.
+    pub async fn pause(&self, id: &TargetId) -> Result<(), CommandError> {
+        self.set_paused(id, true).await
+    }
+
+    /// Watches a target again. Twice is harmless.
+    ///
+    /// # Errors
+    /// No such target, or the engine is ending.
+    pub async fn resume(&self, id: &TargetId) -> Result<(), CommandError> {
+        self.set_paused(id, false).await
+    }
+
+    async fn set_paused(&self, id: &TargetId, paused: bool) -> Result<(), CommandError> {
+        let command = if paused { Command::Pause(id.clone()) } else { Command::Resume(id.clone()) };
+        self.command(command).await?;
+        // The loop's write is in a batch; somebody who was told "paused" must find it so after a power cut.
+        let (store, id) = (self.inner.parts.store.clone(), id.clone());
+        let durable = tokio::task::spawn_blocking(move || store.set_paused(&id, paused)).await;
+        if let Ok(Err(e)) = durable {
+            tracing::warn!("whether a target is paused could not be written at once: {e}");
+        }
+        Ok(())
+    }
+
+    /// Looks once at a target that need not be in the configuration, and judges it. Nothing is stored.
+    ///
+    /// # Errors
+    /// Busy when [`TRIES_AT_ONCE`] others are looking and none ends soon; stopping when the engine is.
+    pub async fn try_target(&self, target: Target) -> Result<(Observation, Verdict), CommandError> {
+        let parts = &self.inner.parts;
+        let permit = tokio::time::timeout(TRY_WAIT, self.inner.tries.acquire()).await;
+        let Ok(Ok(_permit)) = permit else { return Err(CommandError::Busy) };
+        if parts.asks.is_closed() {
+            return Err(CommandError::Stopping);
+        }
+        let (cancel, target) = (CancellationToken::new(), Arc::new(target));
+        // Who asked may go away; then the look ends too.
+        let _guard = cancel.clone().drop_guard();
+        let look = attempt(Arc::clone(&parts.looker), Arc::clone(&parts.clock), Arc::clone(&target), cancel);
+        let ended = parts.looks.cancelled();
+        let (seen, panic) = tokio::select! {
+            done = look => done,
+            () = ended.cancelled() => return Err(CommandError::Stopping),
+        };
+        if let Some(words) = panic {
+            tracing::error!("{words}");
+        }
+        let verdict = judge(&target.expect, &seen);
+        Ok((seen, verdict))
+    }
+
+    /// The configuration on the disk and in effect. Empty when the engine is ending.
+    pub async fn config(&self) -> ConfigView {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.inner.parts.desk.send(DeskAsk::View(reply)).await.is_ok();
+        if sent && let Ok(view) = answer.await {
+            return view;
+        }
+        let problems = vec![Problem::new(None, "", "stopping")];
+        let in_effect_hash = self.now().config_hash.clone();
+        ConfigView { text: String::new(), hash: String::new(), in_effect_hash, problems, warnings: Vec::new() }
+    }
+
+    /// Checks a text without applying it; answers what should be looked at, and what would take effect only after a restart.
+    ///
+    /// # Errors
+    /// Every problem.
+    pub fn validate(&self, text: &str) -> Result<Vec<Problem>, Vec<Problem>> {
+        let config = self.inner.parts.rules.load(text)?;
+        let mut warnings = restart_notes(&self.inner.parts.started, &config);
+        warnings.splice(0..0, config.warnings);
+        Ok(warnings)
+    }
+
+    /// What a text means, by the same rules as the file.
+    ///
+    /// # Errors
+    /// Every problem.
+    pub fn load(&self, text: &str) -> Result<Config, Vec<Problem>> {
+        self.inner.parts.rules.load(text)
+    }
+
+    /// Checks a text, writes it in place of the file with the expected hash, and comes back when it is in effect. Answers
+    /// the new hash.
+    ///
+    /// # Errors
+    /// The file changed meanwhile, the text has problems, or the disk refused.
+    pub async fn apply_config(&self, text: String, expected_hash: &str) -> Result<String, ApplyError> {
+        let expected = expected_hash.to_owned();
+        self.desk(|reply| DeskAsk::Apply { text, expected, reply }).await
+    }
+
+    /// Edits the file, keeping comments and order, and comes back when it is in effect. Answers the new hash. Without an
+    /// expected hash the edits apply to whatever the file holds.
+    ///
+    /// # Errors
+    /// The file changed meanwhile, the edits make no good configuration, or the disk refused.
+    pub async fn edit_config(&self, edits: Vec<Edit>, expected_hash: Option<&str>) -> Result<String, ApplyError> {
+        let expected = expected_hash.map(str::to_owned);
+        self.desk(|reply| DeskAsk::Edit { edits, expected, reply }).await
+    }
+
+    async fn desk(
+        &self,
+        ask: impl FnOnce(oneshot::Sender<Result<String, ApplyError>>) -> DeskAsk,
+    ) -> Result<String, ApplyError> {
+        let stopping = || ApplyError::Io("stopping".to_owned());
+        let (reply, answer) = oneshot::channel();
+        self.inner.parts.desk.send(ask(reply)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
+    }
+}
