@@ -143,4 +143,21 @@ mod tests {
         assert!(fault.detail.contains("does not resolve: "), "{fault}");
         assert!(!UNDER_WAY.lock().unwrap().contains_key(&name));
     }
+
+    #[tokio::test]
+    async fn whoever_asks_for_the_same_name_waits_for_the_same_lookup() {
+        let (sender, receiver) = watch::channel(None);
+        let name = "shared.invalid";
+        UNDER_WAY.lock().unwrap().insert(name.to_owned(), receiver);
+        let clock = SystemClock::new();
+        let (mut one, mut other) =
+            (Attempt::new(&clock, Duration::from_secs(20)), Attempt::new(&clock, Duration::from_secs(20)));
+        let answering = async {
+            let _ = sender.send(Some(Ok(vec![IpAddr::from([192, 0, 2, 7])])));
+        };
+        let (first, second, ()) = tokio::join!(resolve(&mut one, name, 1), resolve(&mut other, name, 2), answering);
+        UNDER_WAY.lock().unwrap().remove(name);
+        assert_eq!(first.expect("answered")[0].to_string(), "192.0.2.7:1");
+        assert_eq!(second.expect("answered")[0].to_string(), "192.0.2.7:2");
+    }
 }

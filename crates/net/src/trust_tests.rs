@@ -77,6 +77,9 @@ async fn a_peers_own_certificate_as_ca_file_is_believed_for_its_name_only() {
     let own = TlsOptions { trust: Trust::CaFile(authority.file("self-signed.pem")), ..TlsOptions::default() };
     assert_eq!(talk(&peer.url_by_name("/"), &own).await.0, Ok(()));
     assert_eq!(talk(&peer.url("/"), &own).await.0, Ok(()), "by its IP address");
+    let nameless = HttpPeer::with_tls(Some(authority.acceptor(Certificate::Nameless)), routes).await;
+    let pinned = TlsOptions { trust: Trust::CaFile(authority.file("nameless.pem")), ..TlsOptions::default() };
+    assert_eq!(talk(&nameless.url("/"), &pinned).await.0, Ok(()), "without any name");
     let other = TlsOptions { server_name: Some("other.example".into()), ..own };
     let fault = talk(&peer.url_by_name("/"), &other).await.0.expect_err("another name");
     assert!(fault.detail.contains("for localhost, 127.0.0.1 and not for other.example"), "{fault}");

@@ -161,6 +161,10 @@ impl Verifier {
             if let Some(words) = facts.and_then(|f| f.out_of_time(now)) {
                 return Err(words);
             }
+            // Where it names no host at all, being the very certificate of the file is all there is to compare.
+            if facts.is_some_and(|f| f.names.is_empty()) {
+                return Ok(());
+            }
         } else {
             let intermediates = presented.intermediates;
             verify_server_cert_signed_by_trust_anchor(
@@ -220,7 +224,9 @@ fn name_words(facts: Option<&PeerCertificate>, wanted: &ServerName<'_>) -> Strin
     let wanted = wanted.to_str();
     match facts {
         Some(f) if !f.names.is_empty() => format!("the certificate is for {} and not for {wanted}", f.names.join(", ")),
-        Some(f) => format!("the certificate names no host, only its subject {}, so it is not for {wanted}", f.subject),
+        Some(f) => {
+            format!("the certificate names no host, only its subject {}; name it as ca_file to trust it", f.subject)
+        }
         None => format!("the certificate is not for {wanted}"),
     }
 }

@@ -27,6 +27,8 @@ pub enum Certificate {
     WrongName,
     /// Self-signed for `localhost`, in the manner of `openssl req -x509`: marked as an authority.
     SelfSigned,
+    /// Self-signed for nobody: without any host name, as old devices have it.
+    Nameless,
     /// Good, and a client certificate of the authority is demanded.
     DemandsClient,
 }
@@ -37,8 +39,10 @@ pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     client: Issued,
     self_signed: Issued,
+    nameless: Issued,
 }
 
+#[derive(Clone)]
 struct Issued {
     chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
@@ -65,25 +69,23 @@ impl Authority {
         let client_key = key();
         let client = params.signed_by(&client_key, &issuer).expect("a client certificate");
 
-        let mut params = for_localhost("self-signed camera");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let own_key = key();
-        let own = params.self_signed(&own_key).expect("a self-signed certificate");
+        let (own, self_signed) = sign_own(for_localhost("self-signed camera"));
+        let (nobody, nameless) = sign_own(named("nameless camera"));
 
         for (file, text) in [
             ("ca.pem", issuer.pem()),
             ("client.pem", client.pem()),
             ("client.key", client_key.serialize_pem()),
-            ("self-signed.pem", own.pem()),
+            ("self-signed.pem", own),
+            ("nameless.pem", nobody),
         ] {
             std::fs::write(folder.path().join(file), text).expect("the folder can be written to");
         }
         let client = Issued { chain: vec![client.der().clone()], key: client_key.serialize_der() };
-        let self_signed = Issued { chain: vec![own.der().clone()], key: own_key.serialize_der() };
-        Self { folder, issuer, client, self_signed }
+        Self { folder, issuer, client, self_signed, nameless }
     }
 
-    /// A file: `ca.pem`, `client.pem`, `client.key` or `self-signed.pem`.
+    /// A file: `ca.pem`, `client.pem`, `client.key`, `self-signed.pem` or `nameless.pem`.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -93,9 +95,8 @@ impl Authority {
     #[must_use]
     pub fn acceptor(&self, certificate: Certificate) -> TlsAcceptor {
         let issued = match certificate {
-            Certificate::SelfSigned => {
-                Issued { chain: self.self_signed.chain.clone(), key: self.self_signed.key.clone() }
-            }
+            Certificate::SelfSigned => self.self_signed.clone(),
+            Certificate::Nameless => self.nameless.clone(),
             other => self.issue(other),
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -143,6 +144,14 @@ impl Authority {
         let signed = params.signed_by(&key, &self.issuer).expect("a server certificate");
         Issued { chain: vec![signed.der().clone()], key: key.serialize_der() }
     }
+}
+
+/// A certificate in the manner of `openssl req -x509`: its own issuer, and marked as an authority. In PEM form too.
+fn sign_own(mut params: CertificateParams) -> (String, Issued) {
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = key();
+    let own = params.self_signed(&key).expect("a self-signed certificate");
+    (own.pem(), Issued { chain: vec![own.der().clone()], key: key.serialize_der() })
 }
 
 fn key() -> KeyPair {

@@ -225,7 +225,9 @@ impl Http {
 fn endless(reading: &Reading) -> bool {
     let Some(model::reading::FactValue::Text(kind)) = reading.facts.get(fact::CONTENT_TYPE) else { return false };
     let kind = kind.to_ascii_lowercase();
-    ["audio/", "video/", "multipart/x-mixed-replace"].iter().any(|prefix| kind.starts_with(prefix))
+    ["audio/", "video/", "application/ogg", "multipart/x-mixed-replace", "text/event-stream"]
+        .iter()
+        .any(|prefix| kind.starts_with(prefix))
 }
 
 /// The configured headers, checked.
