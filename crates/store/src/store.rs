@@ -21,7 +21,7 @@ use crate::types::{
     StoreHealth, Write,
 };
 use crate::writer::{Shared, Writer};
-use crate::{backup, verify};
+use crate::{backup, connect, upgrade, verify};
 
 /// Rows that an export holds in memory at once.
 const EXPORT_PAGE: usize = 1_000;
@@ -57,7 +57,33 @@ impl Store {
     /// [`StoreError::Locked`] when another process has it, [`StoreError::TooNew`], [`StoreError::NotAStore`],
     /// [`StoreError::Damaged`].
     pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<(Self, Opened), StoreError> {
-        let (writer, shared, opened) = Writer::new(&settings, Arc::clone(&clock))?;
+        Self::with(settings, clock, true)
+    }
+
+    /// Opens the history beside the process that owns it, for documents and the audit log only: SQLite's own locking
+    /// keeps the two apart. Rows that are recorded here are not meant to be; retention and roll-ups stay with the owner.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when there is no such file; otherwise as [`Store::open`], never [`StoreError::Locked`].
+    pub fn open_beside(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        exists(path)?;
+        Self::with(Settings::new(path), clock, false).map(|(store, _)| store)
+    }
+
+    /// Copies a history that another process may be writing. See [`Store::backup`].
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when there is no such file or the copy cannot be written; [`StoreError::NotAStore`] and
+    /// [`StoreError::TooNew`] for a file that is not ours.
+    pub fn backup_file(from: &Path, to: &Path) -> Result<(), StoreError> {
+        exists(from)?;
+        let db = connect::reader(from)?;
+        upgrade::inspect(&db, from)?;
+        backup::make(&db, to)
+    }
+
+    fn with(settings: Settings, clock: Arc<dyn Clock>, owner: bool) -> Result<(Self, Opened), StoreError> {
+        let (writer, shared, opened) = Writer::new(&settings, Arc::clone(&clock), owner)?;
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run())
@@ -300,6 +326,11 @@ impl Store {
     pub fn verify(path: &Path) -> Result<Vec<String>, StoreError> {
         verify::file(path)
     }
+}
+
+/// Opening for writing would make the file; asking about one that is not there must not.
+fn exists(path: &Path) -> Result<(), StoreError> {
+    std::fs::metadata(path).map(drop).map_err(|source| StoreError::Io { doing: "find", path: path.to_owned(), source })
 }
 
 /// How long the last clone waits for what is not written yet, when nobody called [`Store::close`].

@@ -168,8 +168,12 @@ pub(crate) struct Writer {
     clock: Arc<dyn Clock>,
     lock: Option<Lock>,
     db: Option<Connection>,
+    file: Option<(u64, u64)>,
     full_sync: bool,
     opened: bool,
+    /// Whether this process owns the file: holds the lock, says that it is alive, and clears old rows. A writer beside the
+    /// owner only does jobs, under SQLite's own locking.
+    owner: bool,
     memory: Memory,
     retention: Retention,
     alive_written: Option<Mono>,
@@ -178,7 +182,11 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Opens the file. What only the environment is to blame for is no error: it is said in the health and retried.
-    pub(crate) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(Self, Arc<Shared>, Opened), StoreError> {
+    pub(crate) fn new(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        owner: bool,
+    ) -> Result<(Self, Arc<Shared>, Opened), StoreError> {
         let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), settled: Condvar::new() });
         let mut writer = Self {
             shared: Arc::clone(&shared),
@@ -188,8 +196,10 @@ impl Writer {
             clock,
             lock: None,
             db: None,
+            file: None,
             full_sync: false,
-            opened: false,
+            opened: !owner,
+            owner,
             memory: Memory::default(),
             alive_written: None,
             pause: FIRST_PAUSE,
@@ -215,11 +225,14 @@ impl Writer {
             if stopping && (!ok || self.shared.lock().oldest().is_none()) {
                 break;
             }
-            if ok && let Some(db) = &mut self.db {
+            if ok
+                && self.owner
+                && let Some(db) = &mut self.db
+            {
                 self.retention.tick(db, &mut self.memory, self.clock.as_ref());
             }
         }
-        if let Some(db) = self.db.take() {
+        if let Some(db) = self.db.take().filter(|_| self.owner) {
             // Best effort: the next start would do it as well.
             let _ = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
@@ -244,7 +257,7 @@ impl Writer {
     }
 
     fn alive_is_due(&self) -> bool {
-        self.alive_written.is_none_or(|at| self.clock.mono().0.saturating_sub(at.0) >= ALIVE_EVERY)
+        self.owner && self.alive_written.is_none_or(|at| self.clock.mono().0.saturating_sub(at.0) >= ALIVE_EVERY)
     }
 
     /// Tries to write; whether it succeeded.
@@ -294,7 +307,9 @@ impl Writer {
         }
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut fill = || -> rusqlite::Result<Vec<bool>> {
-            apply::alive(&tx, now)?;
+            if self.owner {
+                apply::alive(&tx, now)?;
+            }
             for (_, write) in batch {
                 self.memory.apply(&tx, write, now)?;
             }
@@ -348,9 +363,13 @@ impl Writer {
     /// Takes the lock and opens the file where that is not done. The first time it notes since when nobody was looking.
     fn connect(&mut self) -> Result<Opened, StoreError> {
         if self.db.is_some() {
-            return Ok(Opened::default());
+            if self.file == connect::file_id(&self.path) {
+                return Ok(Opened::default());
+            }
+            tracing::warn!("the history file was removed or replaced; opening what is there now");
+            (self.db, self.lock) = (None, None);
         }
-        if self.lock.is_none() {
+        if self.owner && self.lock.is_none() {
             if let Some(folder) = self.path.parent().filter(|f| !f.as_os_str().is_empty() && !f.exists()) {
                 std::fs::create_dir_all(folder).map_err(|source| StoreError::Io {
                     doing: "create the folder",
@@ -374,6 +393,7 @@ impl Writer {
             tx.commit()?;
             self.opened = true;
         }
+        self.file = connect::file_id(&self.path);
         self.db = Some(db);
         Ok(opened)
     }

@@ -9,7 +9,7 @@ use model::address::Address;
 use model::reading::Reading;
 use net::attempt::Attempt;
 use net::clock::SystemClock;
-use net::http::{Request, send};
+use net::http::{Method, Request, send};
 
 use crate::args::HealthArgs;
 use crate::commands::check::environment;
@@ -31,11 +31,11 @@ pub(crate) async fn health(args: &HealthArgs) -> anyhow::Result<ExitCode> {
     let mut attempt = Attempt::new(&clock, LIMIT);
     // The instance's own certificate is made out to its public name, not to loopback.
     let tls = net::trust::TlsOptions { trust: net::trust::Trust::Insecure, ..Default::default() };
-    let answer = send(&mut attempt, &Request::get(address), Some(&tls), &mut Reading::default()).await;
+    let answer = send(&mut attempt, &Request::new(Method::GET, address), Some(&tls), &mut Reading::default()).await;
     match answer {
         Ok(mut response) => {
             let status = response.status;
-            let body = response.body.collect(&mut attempt, MAX_ANSWER_BYTES).await.unwrap_or_default();
+            let body = response.body.collect(MAX_ANSWER_BYTES).await.unwrap_or_default();
             say::out(String::from_utf8_lossy(&body).trim());
             Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }

@@ -20,8 +20,8 @@ const MAX_INPUT_BYTES: u64 = 4096;
 pub(crate) fn user(command: UserCommand) -> anyhow::Result<ExitCode> {
     match command {
         UserCommand::List(state) => {
-            for user in people::users(&open(&state)?)? {
-                say::out(&format!("{}\t{}\tsince {}", user.name, user.role, day(user.created_at.0)));
+            for (name, role, since) in people::users(&open(&state)?)? {
+                say::out(&format!("{name}\t{role}\tsince {}", day(since.0)));
             }
         }
         UserCommand::Add { name, role, state } => {

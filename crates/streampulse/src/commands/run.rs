@@ -76,13 +76,13 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
         tracing::info!(targets = opened.blinded, "time in which StreamPulse did not run counts as unknown");
     }
     let start = Start { config_file: file, store: store.clone(), clock, env: Arc::new(environment), overrides };
-    let (engine, handle) = Engine::start(start).await?;
+    let (engine, handle, config) = Engine::start(start).await?;
     let listening = match web::serve(handle.clone(), &config, &tasks, web::Options { demo }).await {
         Ok(listening) => listening,
         Err(error) => {
             engine.stop(GRACE).await;
             store.close(GRACE);
-            return Err(error);
+            return Err(error.into());
         }
     };
     announce(&listening);
