@@ -102,9 +102,9 @@ const TIMEOUT: Field = Field::new("timeout", Type::Duration { min: MIN_TIMEOUT, 
 const RETRIES: Field = Field::new(
     "retries",
     Type::Integer { min: 0, max: MAX_RETRIES as i64 },
-    "Further attempts within a round, after a fault that may pass.",
+    "Further attempts within a round, after a fault that may pass. Each may take the whole timeout again: fail_after is the quicker guard against chance.",
 )
-.default("1");
+.default("0");
 const DEPTH: Field = Field::new("depth", Type::Choice(DEPTHS), "How deep to look at media: `reach` (it answers), `describe` (it describes the stream), `media` (packets of every track arrive). For kinds that carry media.").default("media");
 const FAIL_AFTER: Field = Field::new(
     "fail_after",

@@ -4,16 +4,19 @@
 //! [`ConfigFile`] is a pure function of text and environment. Never starts or stops anything: that is reconciling.
 
 mod edit;
+mod ends;
 mod env;
 mod fields;
 mod file;
 mod legacy;
 mod load;
+mod mask;
 mod parse;
 mod quote;
 mod reference;
 mod schema;
 mod server;
+mod splice;
 mod starter;
 mod syntax;
 mod target;
@@ -28,7 +31,7 @@ use std::time::Duration;
 use model::conf::Problem;
 use model::target::Target;
 
-pub use edit::{Edit, edit};
+pub use edit::{Edit, edit, target_of};
 pub use file::{ConfigFile, WriteError, hash};
 pub use legacy::import_legacy;
 pub use load::load;

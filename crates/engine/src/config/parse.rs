@@ -7,6 +7,7 @@ use model::conf::{Place, Problem};
 use model::limits::MAX_CONFIG_BYTES;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
+use super::ends;
 use super::syntax;
 use super::tree::{Body, Entry, Item, Origin, Style};
 
@@ -129,6 +130,7 @@ impl Reader<'_> {
                 };
                 let body = Body::Scalar { text: value.into_owned(), style };
                 let (start, end) = (self.marks.byte(span.start.index()), self.marks.byte(span.end.index()));
+                let end = if style == Style::Quoted { ends::quoted(self.text, start) } else { None }.unwrap_or(end);
                 let item = Item { body, start, end: self.trimmed(start, end), place, alias: false, nodes: 1 };
                 self.add(item, anchor)
             }
@@ -154,12 +156,10 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether a collection is in flow style. A span that begins with an anchor ends behind the bracket.
+    /// Whether a collection is in flow style. Block collections without an anchor have an empty span.
     fn begins_with(&self, span: &Span, bracket: char) -> bool {
         let start = self.marks.byte(span.start.index());
-        let end = self.marks.byte(span.end.index());
-        let spanned = self.text.get(start..end).unwrap_or_default();
-        spanned.ends_with(bracket)
+        !span.is_empty() && self.text[ends::content(self.text, start)..].starts_with(bracket)
     }
 
     fn trimmed(&self, start: usize, end: usize) -> usize {
@@ -185,9 +185,8 @@ impl Reader<'_> {
             Body::Scalar { .. } => None,
         };
         let flow = matches!(body, Body::List { flow: true, .. } | Body::Map { flow: true, .. });
-        // Behind a block collection the parser stands at the next token; behind a flow one, at or behind the bracket.
         let end = match flow {
-            true => self.trimmed(start, self.marks.byte(span.end.index())),
+            true => ends::flow(self.text, start, last).unwrap_or_else(|| self.marks.byte(span.end.index())),
             false => last.unwrap_or(start),
         };
         if let Body::Map { entries, .. } = &mut body {

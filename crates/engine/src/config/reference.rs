@@ -1,7 +1,68 @@
 //! The reference page, written from the same tables that the loader checks against.
 
+use std::fmt::Write as _;
+
+use model::conf::Field;
+
+use super::schema::{SectionDoc, describe, type_words};
+
 /// The page `docs/reference/configuration.md`.
 #[must_use]
 pub fn reference_md() -> String {
-    String::new()
+    let mut out = String::from(INTRODUCTION);
+    for doc in describe() {
+        section(&doc, &mut out);
+    }
+    out
+}
+
+const INTRODUCTION: &str = "\
+# Configuration reference
+
+Every key of `streampulse.yaml`. This page is generated from the tables that the loader checks against
+(`UPDATE=1 cargo test -p engine` writes it anew); [the guide](../guide/configuration.md) tells how they are used.
+
+* Durations are words: `500ms`, `10s`, `5m`, `2h`, `30d`, and sums such as `1h30m`. Sizes too: `512KiB`, `4MiB`.
+* `${NAME}` in a value is replaced by an environment variable, `${NAME:-default}` by the default where the variable is unset or
+  empty. `$$` is a dollar sign.
+* Where a list is accepted, a single value is a list of one.
+* A key without a value (`group:` or `group: ~`) is as good as absent; in a target it also undoes what a template says.
+";
+
+fn section(doc: &SectionDoc, out: &mut String) {
+    let title = match (doc.name.strip_prefix("kind:"), doc.name.as_str()) {
+        (Some(kind), _) => format!("Kind `{kind}`"),
+        (None, "top") => "Top level".to_owned(),
+        (None, "target") => "Targets: `targets[]`".to_owned(),
+        (None, "expect") => "Expectations: `targets[].expect`".to_owned(),
+        (None, name) => format!("`{name}`"),
+    };
+    let _ = write!(out, "\n## {title}\n\n{}\n", doc.summary);
+    if doc.name.starts_with("kind:") {
+        let schemes = doc.schemes.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ");
+        let media = if doc.media { "Carries media." } else { "Carries no media: `depth` has no effect." };
+        let _ = write!(out, "\nURL schemes: {schemes}. {media}\n");
+    }
+    if let Some(example) = doc.example {
+        let _ = write!(out, "\n```yaml\n{}\n```\n", example.trim_end());
+    }
+    if doc.fields.is_empty() {
+        out.push_str("\nNo keys beyond those of every target.\n");
+        return;
+    }
+    out.push_str("\n| key | holds | default | meaning |\n|---|---|---|---|\n");
+    for field in &doc.fields {
+        let _ = writeln!(out, "{}", row(field));
+    }
+}
+
+fn row(field: &Field) -> String {
+    let default = match (field.default, field.required) {
+        (Some(text), _) => format!("`{text}`"),
+        (None, true) => "required".to_owned(),
+        (None, false) => String::new(),
+    };
+    // A bar would end the cell.
+    let cell = |text: &str| text.replace('|', "\\|");
+    format!("| `{}` | {} | {} | {} |", field.key, cell(&type_words(&field.ty)), cell(&default), cell(field.doc))
 }

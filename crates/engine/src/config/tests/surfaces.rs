@@ -1,1 +1,102 @@
-//! x
+//! Surfaces made from the tables: schema, reference page, forms, starter file, the examples of the kinds. Golden files are
+//! written anew with `UPDATE=1`.
+
+use std::path::PathBuf;
+
+use model::conf::{Field, Type};
+
+use super::{check_warnings, good};
+use crate::config::{default_text, describe, reference_md, schema};
+
+/// The text equals the file in the repository.
+#[track_caller]
+fn golden(path: &str, text: &str) {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::create_dir_all(file.parent().expect("in a folder")).expect("a folder");
+        std::fs::write(&file, text).expect("written");
+    }
+    let wanted = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        wanted == text,
+        "{path} is not what the tables say: run `UPDATE=1 cargo test -p engine` and review the change"
+    );
+}
+
+#[test]
+fn the_reference_page_is_what_the_tables_say() {
+    golden("../../docs/reference/configuration.md", &reference_md());
+}
+
+#[test]
+fn the_schema_is_what_the_tables_say() {
+    let text = serde_json::to_string_pretty(&schema()).expect("JSON") + "\n";
+    golden("../../docs/reference/streampulse.schema.json", &text);
+}
+
+#[test]
+fn the_starter_file_loads() {
+    check_warnings(&default_text(), &["nothing is watched"]);
+    let all = default_text().replace("\ntargets: []\n", "\n");
+    let uncommented = all
+        .replace("# targets:", "targets:")
+        .replace("#   ", "  ")
+        .replace("# server:", "server:")
+        .replace("# defaults:", "defaults:");
+    let filled = uncommented.replace("CAMERA_PASSWORD", "CAM_PASSWORD");
+    assert_eq!(good(&filled).targets.len(), 2);
+}
+
+#[test]
+fn the_example_of_every_kind_loads_as_that_kind() {
+    let mut seen = 0;
+    for doc in describe() {
+        let (Some(kind), Some(example)) = (doc.name.strip_prefix("kind:"), doc.example) else { continue };
+        let config = good(&as_file(example));
+        assert!(config.targets.iter().all(|t| t.kind == kind) && !config.targets.is_empty(), "{kind}\n{example}");
+        seen += 1;
+    }
+    assert_eq!(seen, probe::kinds::KINDS.len());
+}
+
+/// An example may be a whole file, a list of targets, or the keys of one.
+fn as_file(example: &str) -> String {
+    let example = example.trim_end();
+    if example.starts_with("targets:") {
+        return example.to_owned();
+    }
+    let indented = example.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    if example.starts_with("- ") { format!("targets:\n{indented}") } else { format!("targets:\n  -\n{indented}") }
+}
+
+#[test]
+fn every_declared_key_is_documented_and_its_default_is_accepted() {
+    for doc in describe() {
+        for field in &doc.fields {
+            check_field(&doc.name, field);
+        }
+    }
+}
+
+fn check_field(section: &str, field: &Field) {
+    assert!(field.doc.ends_with(['.', ')']) && field.doc.len() > 8, "{section}.{}: {:?}", field.key, field.doc);
+    if let (Some(default), Type::Duration { min, max }) = (field.default, field.ty) {
+        let value = model::conf::words::duration(default).expect("a duration");
+        assert!((min..=max).contains(&value), "{section}.{}", field.key);
+    }
+}
+
+#[test]
+fn no_kind_takes_a_key_of_every_target() {
+    let docs = describe();
+    let common: Vec<&str> =
+        docs.iter().find(|d| d.name == "target").expect("there").fields.iter().map(|f| f.key).collect();
+    for doc in docs.iter().filter(|d| d.name.starts_with("kind:")) {
+        for field in &doc.fields {
+            assert!(!common.contains(&field.key), "{}: {}", doc.name, field.key);
+        }
+    }
+    for key in common {
+        assert!(probe::kind::COMMON_KEYS.contains(&key), "{key}");
+    }
+}
