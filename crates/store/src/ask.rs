@@ -32,3 +32,43 @@ pub(crate) fn uid(db: &Connection, target: &TargetId) -> Result<i64, StoreError>
 pub(crate) fn target_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<TargetId>> {
     Ok(TargetId::parse(row.get_ref(column)?.as_str()?).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::types::Resolution;
+    use crate::upgrade::SCHEMA;
+
+    /// Every question about history finds its rows by key: no table is read from end to end.
+    #[test]
+    fn questions_use_keys() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(SCHEMA).unwrap();
+        let mut questions = vec![
+            availability::BEFORE.to_owned(),
+            availability::WITHIN.to_owned(),
+            incidents::CHANGES.to_owned(),
+            restore::BEATS.to_owned(),
+        ];
+        questions.extend([true, false].map(observations::page_sql));
+        questions.extend([true, false].map(incidents::page_sql));
+        for &resolution in Resolution::ALL {
+            questions.extend([rollups::row_sql(resolution), rollups::edges_sql(resolution)]);
+        }
+        for sql in questions {
+            let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let unbound = vec![rusqlite::types::Null; explain.parameter_count()];
+            let plan: Vec<String> = explain
+                .query_map(rusqlite::params_from_iter(unbound), |row| row.get(3))
+                .unwrap()
+                .collect::<rusqlite::Result<_>>()
+                .unwrap();
+            // A scan of the one row that a sub-select makes is none of a table.
+            let scans = plan.iter().filter(|line| line.starts_with("SCAN") && !line.contains("CONSTANT ROW"));
+            let sorts = plan.iter().filter(|line| line.contains("TEMP B-TREE"));
+            assert_eq!(scans.chain(sorts).count(), 0, "{sql}: {plan:#?}");
+        }
+    }
+}

@@ -64,6 +64,12 @@ fn create(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Which file a path leads to now: device and number. It differs when the file was removed or replaced.
+pub(crate) fn file_id(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
 /// Opens the file for reading only.
 pub(crate) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

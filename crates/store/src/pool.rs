@@ -26,6 +26,8 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     idle: Vec<Connection>,
+    /// The file that the idle ones have open: another one under the same name makes them useless.
+    file: Option<(u64, u64)>,
     lent: usize,
 }
 
@@ -38,7 +40,7 @@ impl Pool {
     /// Asks a question of one consistent moment. A connection that failed is not used again.
     pub(crate) fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let (db, keep) = self.borrow()?;
-        let lent = Lent { pool: self, db: Some(db), keep };
+        let lent = Lent { pool: self, db: Some(db), keep, file: connect::file_id(&self.path) };
         lent.run(question)
     }
 
@@ -61,6 +63,11 @@ impl Pool {
             return Err(StoreError::Busy("all readers are in use"));
         }
         state.lent += 1;
+        let file = connect::file_id(&self.path);
+        if state.file != file {
+            state.idle.clear();
+            state.file = file;
+        }
         if let Some(db) = state.idle.pop() {
             return Ok((db, true));
         }
@@ -91,6 +98,7 @@ struct Lent<'a> {
     pool: &'a Pool,
     db: Option<Connection>,
     keep: bool,
+    file: Option<(u64, u64)>,
 }
 
 impl Lent<'_> {
@@ -104,7 +112,8 @@ impl Lent<'_> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        let db = self.db.take().filter(|_| self.keep && !std::thread::panicking());
+        let same = self.file == connect::file_id(&self.pool.path);
+        let db = self.db.take().filter(|_| self.keep && same && !std::thread::panicking());
         self.pool.give_back(db);
     }
 }

@@ -9,7 +9,6 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::apply::{DAY_MS, Memory};
 use crate::ask::availability;
-use crate::codes;
 use crate::types::Settings;
 
 /// Time that one round between two batches may take; it is left after the step that passes it.
@@ -229,14 +228,11 @@ fn changes(tx: &Transaction<'_>, target: i64, cut: i64) -> rusqlite::Result<bool
     };
     let begin = day_begin(nth(0)?);
     let end = cut.min(day_begin(nth(1)?).saturating_add(DAY_MS));
-    let found: Vec<(i64, Status)> = tx
-        .prepare_cached("SELECT at, status FROM changes WHERE target = ?1 AND at < ?2 ORDER BY at, n")?
-        .query_map([target, end], |row| Ok((row.get(0)?, codes::read(row, 1, codes::status_of)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut walk = availability::Walk::new(Status::Unknown, &found);
+    let mut ask = tx.prepare_cached("SELECT at, status FROM changes WHERE target = ?1 AND at < ?2 ORDER BY at, n")?;
+    let mut walk = availability::Walk::new(Status::Unknown, ask.query_map([target, end], availability::change)?);
     let mut day = begin;
     while day < end {
-        let spent = walk.until(day, day + DAY_MS);
+        let spent = walk.until(day, day + DAY_MS)?;
         tx.prepare_cached("UPDATE days SET up_ms = ?3, down_ms = ?4 WHERE at = ?1 AND target = ?2 AND up_ms IS NULL")?
             .execute([day, target, millis(spent.available), millis(spent.unavailable)])?;
         day += DAY_MS;
@@ -290,4 +286,179 @@ fn pages(db: &Connection) -> rusqlite::Result<bool> {
     let mut rows = vacuum.query([])?;
     while rows.next()?.is_some() {}
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use model::observation::{Look, Observation};
+    use model::status::StatusChange;
+    use model::target::TargetId;
+    use model::verdict::{Grade, Verdict};
+
+    use super::*;
+    use crate::ask::rollups;
+    use crate::connect;
+    use crate::types::{Resolution, Write};
+
+    /// Day 20,000 since 1970, at midnight: everything in these tests is counted in days from it.
+    const DAY_ZERO: i64 = 20_000 * DAY_MS;
+
+    struct Fixture {
+        db: Connection,
+        memory: Memory,
+        _folder: tempfile::TempDir,
+    }
+
+    fn fixture() -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, _) = connect::writer(&folder.path().join("h.db"), UtcMs(0)).unwrap();
+        Fixture { db, memory: Memory::default(), _folder: folder }
+    }
+
+    impl Fixture {
+        fn write(&mut self, writes: impl IntoIterator<Item = Write>) {
+            let tx = self.db.transaction().unwrap();
+            for write in writes {
+                self.memory.apply(&tx, &write, UtcMs(DAY_ZERO)).unwrap();
+            }
+            self.memory.finish(&tx).unwrap();
+            tx.commit().unwrap();
+        }
+
+        fn count(&self, sql: &str) -> i64 {
+            self.db.query_row(&format!("SELECT count(*) FROM {sql}"), [], |row| row.get(0)).unwrap()
+        }
+
+        /// Runs a whole pass as of `day`, step by step; how many steps it took.
+        fn pass(&mut self, day: i64, keep_days: [u64; 5]) -> usize {
+            let days = |n: usize| Duration::from_secs(keep_days[n] * 86_400);
+            let keep = Settings {
+                keep_observations: days(0),
+                keep_minutes: days(1),
+                keep_hours: days(2),
+                keep_days: days(3),
+                keep_changes: days(4),
+                ..Settings::new("unused")
+            };
+            let mut retention = Retention { keep, began: (UtcMs(0), Mono::default()), work: Vec::new(), ended: None };
+            let cuts = retention.cuts(UtcMs(DAY_ZERO + day * DAY_MS));
+            let mut steps = 0;
+            loop {
+                retention.go_on(&mut self.db, &mut self.memory, cuts, &mut || false).unwrap();
+                steps += 1;
+                if retention.work.is_empty() {
+                    return steps;
+                }
+                assert!(steps < 10_000, "it comes to an end: {:?}", retention.work.last());
+            }
+        }
+    }
+
+    fn id(text: &str) -> TargetId {
+        TargetId::parse(text).unwrap()
+    }
+
+    fn look(target: &str, at: i64) -> Write {
+        let seen = Observation {
+            target: id(target),
+            at: UtcMs(DAY_ZERO + at),
+            took: Duration::from_millis(5),
+            attempts: 1,
+            look: Look::default(),
+        };
+        Write::Observation(Arc::new(seen), Arc::new(Verdict { grade: Grade::Pass, reasons: vec![] }), Status::Up)
+    }
+
+    fn change(target: &str, at: i64, to: Status) -> Write {
+        let at = UtcMs(DAY_ZERO + at);
+        Write::Change(id(target), StatusChange { from: Status::Unknown, to, at, reason: String::new() })
+    }
+
+    const HOUR_MS: i64 = 3_600_000;
+    const LONG: u64 = 100_000;
+
+    #[test]
+    fn each_thing_goes_after_its_own_time_in_small_steps() {
+        let mut f = fixture();
+        // One look an hour for 100 days, of two targets.
+        f.write((0..100 * 24).flat_map(|n| ["a", "b"].map(|t| look(t, n * HOUR_MS))));
+        assert_eq!((f.count("observations"), f.count("minutes"), f.count("days")), (4800, 4800, 200));
+        let steps = f.pass(100, [10, 20, 30, 40, LONG]);
+        assert_eq!(f.count("observations"), 2 * 10 * 24);
+        assert_eq!(f.count("minutes"), 2 * 20 * 24);
+        assert_eq!(f.count("hours"), 2 * 30 * 24);
+        assert_eq!(f.count("days"), 2 * 40);
+        let rows = 2 * (90 + 80 + 70) * 24;
+        assert!(steps as i64 >= rows / STEP_ROWS, "{steps} steps for {rows} rows are steps of bounded size");
+        assert!(f.db.query_row("SELECT min(at) FROM observations", [], |r| r.get::<_, i64>(0)).unwrap() >= DAY_ZERO);
+        let again = f.pass(100, [10, 20, 30, 40, LONG]);
+        assert!(again < 20, "{again} steps when there is nothing to do");
+    }
+
+    #[test]
+    fn changes_go_and_leave_the_status_and_the_days_behind() {
+        let mut f = fixture();
+        // Down for the first six hours of every second day; a look every hour; fifty quiet days at the end.
+        let mut writes = vec![change("a", 0, Status::Up)];
+        for day in 0..60 {
+            if day % 2 == 0 && day < 10 {
+                writes.push(change("a", day * DAY_MS, Status::Down));
+                writes.push(change("a", day * DAY_MS + 6 * HOUR_MS, Status::Up));
+            }
+            writes.extend((0..24).map(|h| look("a", day * DAY_MS + h * HOUR_MS)));
+        }
+        f.write(writes);
+        let now = UtcMs(DAY_ZERO + 60 * DAY_MS);
+        let target = f.db.query_row("SELECT uid FROM targets", [], |row| row.get(0)).unwrap();
+        let days = |f: &Fixture| {
+            let (from, to) = (UtcMs(DAY_ZERO), now);
+            rollups::of(&f.db, target, Resolution::Day, from, to, now).unwrap()
+        };
+        let before = days(&f);
+        assert_eq!(before.len(), 60);
+        assert_eq!((before[2].up_ms, before[2].down_ms), (18 * HOUR_MS, 6 * HOUR_MS));
+        for keep in [57, 55, 30, 3] {
+            f.pass(60, [LONG, LONG, LONG, LONG, keep]);
+            assert_eq!(days(&f), before, "{keep} days of changes are kept");
+        }
+        assert_eq!(f.count("changes"), 1, "only the status that the kept time begins with");
+        let spent = availability::of(&f.db, target, now.minus(Duration::from_secs(3 * 86_400)), now, now).unwrap();
+        assert_eq!(spent.ratio(), Some(1.0));
+    }
+
+    #[test]
+    fn a_retired_target_goes_when_its_last_trace_is_old() {
+        let mut f = fixture();
+        f.write([look("gone", 0), change("gone", 0, Status::Up), look("here", 0)]);
+        f.write([Write::TargetRetired { id: id("gone"), at: UtcMs(DAY_ZERO + DAY_MS) }]);
+        f.pass(5, [3, 3, 3, 10, 3]);
+        assert_eq!(f.count("targets"), 2, "its days are still kept");
+        f.pass(20, [3, 3, 3, 10, 3]);
+        assert_eq!((f.count("targets"), f.count("changes"), f.count("readings")), (1, 0, 1));
+        f.write([look("gone", 20 * DAY_MS)]);
+        let uids: i64 = f.db.query_row("SELECT max(uid) FROM targets", [], |row| row.get(0)).unwrap();
+        assert_eq!(uids, 3, "a number is never used again");
+    }
+
+    #[test]
+    fn audit_incidents_and_texts() {
+        let mut f = fixture();
+        let incident = |opened: i64, closed: Option<i64>| model::incident::Incident {
+            target: id("a"),
+            opened_at: UtcMs(DAY_ZERO + opened * DAY_MS),
+            closed_at: closed.map(|day| UtcMs(DAY_ZERO + day * DAY_MS)),
+            worst: Status::Down,
+            cause: String::new(),
+        };
+        f.write([(0, Some(1)), (2, Some(9)), (3, None)].map(|(o, c)| Write::IncidentOpened(incident(o, c))));
+        for day in 0..10 {
+            f.db.execute("INSERT INTO audit VALUES (NULL, ?1, '', '', '', '')", [DAY_ZERO + day * DAY_MS]).unwrap();
+            f.db.execute("INSERT INTO texts VALUES (NULL, ?1, 20000 + ?1)", [day]).unwrap();
+        }
+        f.pass(10, [5, LONG, LONG, LONG, 5]);
+        assert_eq!(f.count("incidents"), 2, "what is open or ended lately stays");
+        assert_eq!((f.count("audit"), f.count("texts")), (5, 6));
+    }
 }

@@ -45,7 +45,7 @@ const RULES: &[(&str, &str)] = &[
     (
         "an hour that is not the sum of its minutes",
         "SELECT h.target || ' at ' || h.at FROM (SELECT * FROM hours ORDER BY at DESC LIMIT 500) h
-         WHERE h.at >= (SELECT min(at) FROM minutes) AND h.ok + h.warn + h.fail <> (SELECT coalesce(sum(m.ok + m.warn + m.fail), 0)
+         WHERE h.at > (SELECT min(at) FROM minutes) AND h.ok + h.warn + h.fail <> (SELECT coalesce(sum(m.ok + m.warn + m.fail), 0)
            FROM minutes m WHERE m.at >= h.at AND m.at < h.at + 3600000 AND m.target = h.target)",
     ),
 ];

@@ -1,12 +1,13 @@
 //! Availability by time from status changes. Time that has not come yet counts as not counted.
 
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 
 use model::availability::{Availability, over};
 use model::status::Status;
 use model::target::TargetId;
 use model::time::UtcMs;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::codes;
 use crate::error::StoreError;
@@ -16,31 +17,23 @@ pub(crate) const BEFORE: &str =
 pub(crate) const WITHIN: &str =
     "SELECT at, status FROM changes WHERE target = ?1 AND at > ?2 AND at < ?3 ORDER BY at, n";
 
-/// The status at `from` (unknown before the first change) and the changes after it and before `to`.
-pub(crate) fn course(
-    db: &Connection,
-    target: i64,
-    from: i64,
-    to: i64,
-) -> Result<(Status, Vec<(i64, Status)>), StoreError> {
-    let before = db
-        .prepare_cached(BEFORE)?
-        .query_row([target, from], |row| codes::read(row, 0, codes::status_of))
-        .optional()?
-        .unwrap_or(Status::Unknown);
-    let changes = db
-        .prepare_cached(WITHIN)?
-        .query_map([target, from, to], |row| Ok((row.get(0)?, codes::read(row, 1, codes::status_of)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok((before, changes))
+/// The status at `from`; unknown before the first change.
+pub(crate) fn before(db: &Connection, target: i64, from: i64) -> rusqlite::Result<Status> {
+    let status = db.prepare_cached(BEFORE)?.query_row([target, from], |row| codes::read(row, 0, codes::status_of));
+    Ok(status.optional()?.unwrap_or(Status::Unknown))
+}
+
+/// One row of [`WITHIN`].
+pub(crate) fn change(row: &Row<'_>) -> rusqlite::Result<(i64, Status)> {
+    Ok((row.get(0)?, codes::read(row, 1, codes::status_of)?))
 }
 
 /// How one target spent the window; what lies after `now` is not counted.
 pub(crate) fn of(db: &Connection, target: i64, from: UtcMs, to: UtcMs, now: UtcMs) -> Result<Availability, StoreError> {
     let seen_to = to.min(now).max(from.min(to));
-    let (before, changes) = course(db, target, from.0, seen_to.0)?;
-    let changes: Vec<_> = changes.into_iter().map(|(at, status)| (UtcMs(at), status)).collect();
-    let mut spent = over(from, seen_to, before, &changes);
+    let mut ask = db.prepare_cached(WITHIN)?;
+    let changes = ask.query_map([target, from.0, seen_to.0], change)?;
+    let mut spent = Walk::new(before(db, target, from.0)?, changes).until(from.0, seen_to.0)?;
     spent.uncounted += to.since(seen_to.max(from));
     Ok(spent)
 }
@@ -63,28 +56,35 @@ pub(crate) fn of_all(
         .collect()
 }
 
-/// Walks along the changes of a target window by window, each change being looked at once.
-pub(crate) struct Walk<'a> {
+/// Walks along the changes of a target window by window: each is read once, and none is kept.
+pub(crate) struct Walk<I: Iterator<Item = rusqlite::Result<(i64, Status)>>> {
     status: Status,
-    rest: &'a [(i64, Status)],
+    changes: Peekable<I>,
 }
 
-impl<'a> Walk<'a> {
+impl<I: Iterator<Item = rusqlite::Result<(i64, Status)>>> Walk<I> {
     /// Begins with the status before the first change; `changes` are in order of time.
-    pub(crate) fn new(before: Status, changes: &'a [(i64, Status)]) -> Self {
-        Self { status: before, rest: changes }
+    pub(crate) fn new(before: Status, changes: I) -> Self {
+        Self { status: before, changes: changes.peekable() }
     }
 
     /// How `from..to` was spent. The windows must come in order.
-    pub(crate) fn until(&mut self, from: i64, to: i64) -> Availability {
-        let split = |list: &[(i64, Status)], at: i64| list.partition_point(|(when, _)| *when <= at);
-        let (past, rest) = self.rest.split_at(split(self.rest, from));
-        self.status = past.last().map_or(self.status, |(_, status)| *status);
-        let (within, rest) = rest.split_at(split(rest, to.saturating_sub(1)));
-        let changes: Vec<_> = within.iter().map(|(at, status)| (UtcMs(*at), *status)).collect();
-        let spent = over(UtcMs(from), UtcMs(to), self.status, &changes);
-        self.status = within.last().map_or(self.status, |(_, status)| *status);
-        self.rest = rest;
-        spent
+    pub(crate) fn until(&mut self, from: i64, to: i64) -> rusqlite::Result<Availability> {
+        let mut spent = Availability::default();
+        let mut at = from;
+        while let Some(change) = self.changes.next_if(|next| next.as_ref().map_or(true, |(when, _)| *when < to)) {
+            let (when, status) = change?;
+            self.spend(&mut spent, at, when.max(at));
+            (at, self.status) = (when.max(at), status);
+        }
+        self.spend(&mut spent, at, to);
+        Ok(spent)
+    }
+
+    fn spend(&self, sum: &mut Availability, from: i64, to: i64) {
+        let part = over(UtcMs(from), UtcMs(to), self.status, &[]);
+        sum.available += part.available;
+        sum.unavailable += part.unavailable;
+        sum.uncounted += part.uncounted;
     }
 }

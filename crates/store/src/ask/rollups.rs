@@ -6,7 +6,7 @@ use model::phase::Phases;
 use model::time::UtcMs;
 use rusqlite::{Connection, Statement};
 
-use super::availability::{Walk, course};
+use super::availability::{WITHIN, Walk, before, change};
 use crate::error::StoreError;
 use crate::rollup::{COLUMNS, Sum, begin, table};
 use crate::types::{Resolution, Rollup};
@@ -41,15 +41,16 @@ pub(crate) fn of(
     let length = resolution.millis();
     let most = super::MOST_ROWS as i64;
     let first = first.max(begin(resolution, last).saturating_sub((most - 1).saturating_mul(length)));
-    let (before, changes) = course(db, target, first, last.saturating_add(length))?;
-    let mut walk = Walk::new(before, &changes);
+    let mut ask_changes = db.prepare_cached(WITHIN)?;
+    let changes = ask_changes.query_map([target, first, last.saturating_add(length)], change)?;
+    let mut walk = Walk::new(before(db, target, first)?, changes);
     let mut ask = db.prepare_cached(&row_sql(resolution))?;
     let mut rollups = Vec::new();
     let mut at = first;
     while at <= last {
         if let Some((sum, frozen)) = read(&mut ask, at, target)? {
             let end = at.saturating_add(length).min(now.0.max(at));
-            let spent = walk.until(at, end);
+            let spent = walk.until(at, end)?;
             let (up, down) = frozen.unwrap_or((millis(spent.available), millis(spent.unavailable)));
             rollups.push(rollup(at, &sum, (up, down, end - at - up - down)));
         }

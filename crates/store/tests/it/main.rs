@@ -1,4 +1,5 @@
 //! The store seen from outside: one binary, one module per promise.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod answers;
 mod common;

@@ -128,7 +128,7 @@ fn verify_finds_what_is_wrong() {
     let place = Place::new();
     let (store, _) = place.open();
     for n in 0..200 {
-        store.record(look("a", ms(n * 1000), if n % 2 == 0 { 'f' } else { 'p' }, 1));
+        store.record(look("a", ms(n * 20_000), if n % 2 == 0 { 'f' } else { 'p' }, 1));
     }
     store.record(change("a", ms(0), Status::Unknown, Status::Up));
     store.record(Write::IncidentOpened(incident("a", ms(0), None)));
@@ -138,7 +138,7 @@ fn verify_finds_what_is_wrong() {
         ("INSERT INTO changes VALUES (1, 9e15, 0, 0, '')", "a status change that changes nothing"),
         ("DELETE FROM texts", "an observation whose reason is missing"),
         ("UPDATE minutes SET ok = ok + 1 WHERE at = (SELECT max(at) FROM minutes)", "minute"),
-        ("DELETE FROM observations WHERE at % 3000 = 0", "minute"),
+        ("DELETE FROM observations WHERE at % 60000 = 20000", "minute"),
         ("UPDATE hours SET fail = 0", "an hour that is not the sum"),
         ("UPDATE observations SET status = 77", "an observation without a meaning"),
         ("PRAGMA foreign_keys = OFF; DELETE FROM targets", "a row of a target that is not there"),
