@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use model::address::{Address, Credentials};
 use model::conf::{Field, Node, Problem, Section, Type, Value};
@@ -175,6 +176,12 @@ fn collect_section(pairs: &[(String, Node)], fields: &[Field], found: &mut Vec<S
             collect_secrets(&node.value, &field.ty, found);
         }
     }
+}
+
+/// `within 8 s`, `within 1500 ms`: the words for a deadline that passed.
+pub(crate) fn within(limit: Duration) -> String {
+    let ms = limit.as_millis();
+    if ms.is_multiple_of(1000) { format!("within {} s", ms / 1000) } else { format!("within {ms} ms") }
 }
 
 /// A client nonce for Digest authentication: 64 bits of the system's randomness in hexadecimal.

@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{Sender, error::TrySendError};
 use tokio::time::Instant;
 
 use self::codec::Worker;
-use crate::kind::{AUTH_FIELDS, option_secrets};
+use crate::kind::{AUTH_FIELDS, option_secrets, within};
 use crate::kinds::mjpeg::{Mjpeg, Pictures};
 use crate::kinds::rtsp::Rtsp;
 use crate::kinds::rtsp::view::{Codec, View};
@@ -118,8 +118,7 @@ fn washed(mut fault: Fault, target: &Target) -> Fault {
 fn none_came(fault: Fault, what: &str, limit: Duration) -> Fault {
     match fault.kind {
         FaultKind::TimedOut if fault.phase == Phase::Media => {
-            let within = model::conf::words::duration_text(limit);
-            Fault::new(FaultKind::NoMedia, Phase::Media, format!("no {what} came within {within}"))
+            Fault::new(FaultKind::NoMedia, Phase::Media, format!("no {what} came {}", within(limit)))
         }
         _ => fault,
     }

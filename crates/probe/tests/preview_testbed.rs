@@ -1,7 +1,5 @@
 //! Previews against the testbed: pictures decode to what was sent, and every way to end is quick.
 
-#![allow(clippy::print_stderr, reason = "a skipped test must be seen")]
-
 mod support;
 
 use std::time::Duration;

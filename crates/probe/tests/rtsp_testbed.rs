@@ -1,7 +1,5 @@
 //! The rtsp kind against GStreamer's RTSP server of the testbed: one row per URL that it offers.
 
-#![allow(clippy::print_stderr, reason = "a skipped test must be seen")]
-
 mod support;
 
 use std::time::Duration;

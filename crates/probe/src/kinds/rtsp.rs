@@ -31,9 +31,9 @@ use wire::tracks::{self, TrackInfo};
 
 use self::connection::Connection;
 use self::inband::Sniffer;
-use self::media::{Tally, within};
+use self::media::Tally;
 use self::session::{Described, Description, Playing, Selection, SetUp};
-use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, options_node};
+use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, options_node, within};
 
 /// Redirects followed: a load balancer needs one.
 const MAX_REDIRECTS: i64 = 3;

@@ -1,6 +1,7 @@
 //! What the integration tests share: targets, one look, and where the testbed is.
 
 #![allow(dead_code, reason = "every test binary uses its own part")]
+#![allow(clippy::print_stderr, reason = "a skipped test must be seen")]
 
 pub(crate) mod peer;
 

@@ -1,8 +1,6 @@
 //! Counting what came: which tracks are proven by a packet of a payload type they declare, and the words for those that
 //! are not. Reads packets, waits for none.
 
-use std::time::Duration;
-
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use wire::rtp::{self, Header, SeqTracker};
@@ -140,16 +138,6 @@ impl Tally {
 
 fn packets(n: u64) -> String {
     if n == 1 { "1 packet".to_owned() } else { format!("{n} packets") }
-}
-
-/// `within 8 s`, `within 1500 ms`.
-pub(super) fn within(limit: Duration) -> String {
-    format!("within {}", words(limit))
-}
-
-fn words(limit: Duration) -> String {
-    let ms = limit.as_millis();
-    if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
 }
 
 #[cfg(test)]
