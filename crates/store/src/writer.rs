@@ -84,8 +84,11 @@ impl Shared {
             state.refused += 1;
             return false;
         }
+        // What changes a status is rare and somebody looks for it at once; single looks can wait for their batch.
+        let urgent = !matches!(write, Write::Observation(..) | Write::Alive(_));
         let kept = state.queue.push(write);
-        if state.queue.len() == BATCH_ROWS {
+        state.nudge |= urgent;
+        if urgent || state.queue.len() == BATCH_ROWS {
             self.wake.notify_one();
         }
         kept

@@ -177,7 +177,7 @@ async fn watchdog(notify: Notify, handle: Handle, stop: tokio_util::sync::Cancel
                 return;
             }
         }
-        if handle.is_alive() {
+        if handle.board().has_changed().is_ok() {
             notify.send("WATCHDOG=1");
         }
     }

@@ -56,7 +56,7 @@ mod tests {
         let (a, b) = (frame(0), frame(9));
         assert!(a.starts_with(&[0xff, 0xd8]) && a.ends_with(&[0xff, 0xd9]));
         assert_ne!(a, b);
-        let info = wire::jpeg::parse(&a).expect("a JPEG");
+        let info = wire::jpeg::inspect(&a).expect("a JPEG");
         assert_eq!((info.width, info.height), (u32::from(WIDTH), u32::from(HEIGHT)));
     }
 

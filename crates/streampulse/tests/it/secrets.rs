@@ -17,7 +17,7 @@ fn no_password_leaves_the_configuration_file() {
     site.answer_with(401);
     let [url, query, header, option] = PLANTED;
     let place = Place::open(&format!(
-        "targets:\n  - name: Cam\n    id: cam\n    url: rtsp://viewer:{url}@{at}/s?token={query}\n    interval: 1s\n    timeout: 1s\n  - name: Page\n    id: page\n    url: http://viewer:{url}@{at}/p?key={query}\n    headers: {{Authorization: Bearer {header}}}\n    interval: 1s\n  - name: Other\n    id: other\n    url: http://{at}/q\n    user: viewer\n    password: {option}\n    interval: 1s\n",
+        "targets:\n  - name: Cam\n    id: cam\n    url: rtsp://viewer:{url}@{at}/s?token={query}\n    interval: 1s\n    timeout: 1s\n  - name: Page\n    id: page\n    url: http://viewer:{url}@{at}/p?key={query}\n    secret_headers: {{Authorization: Bearer {header}}}\n    interval: 1s\n  - name: Other\n    id: other\n    url: http://{at}/q\n    user: viewer\n    password: {option}\n    interval: 1s\n",
         at = site.at
     ));
     let run = place.start_with(&[], &[("STREAMPULSE_LOG", "trace")]);

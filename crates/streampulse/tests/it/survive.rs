@@ -147,7 +147,7 @@ fn a_read_only_folder_is_said_and_watching_goes_on() {
     run.wait_status("Page", "up");
     let unwell = wait_for("the read-only folder is told", || {
         let ready = run.get("/readyz");
-        (ready.status == 503).then(|| ready.text())
+        (ready.status == 503).then(|| ready.text().to_lowercase())
     });
     assert!(unwell.contains("read-only") || unwell.contains("readonly"), "{unwell}");
     disk.remount("rw");

@@ -17,12 +17,10 @@ fn a_page_goes_down_and_comes_back_with_an_incident() {
     site.answer_with(503);
     let down = run.wait_status("Page", "down");
     assert!(down["reason"].as_str().is_some_and(|r| r.contains("503")), "{down}");
-    let open = run.get("/api/v1/incidents?open=true").json();
-    assert_eq!(
-        (open["incidents"][0]["name"].as_str(), open["incidents"][0]["closed_at"].is_null()),
-        (Some("Page"), true),
-        "{open}"
-    );
+    let open = wait_for("the open incident is listed", || {
+        run.get("/api/v1/incidents?open=true").json()["incidents"].get(0).cloned()
+    });
+    assert_eq!((open["name"].as_str(), open["closed_at"].is_null()), (Some("Page"), true), "{open}");
     site.answer_with(200);
     run.wait_status("Page", "up");
     let closed = wait_for("the incident is closed in the history", || {
@@ -89,7 +87,9 @@ fn the_2x_status_has_its_exact_shape_on_both_listeners() {
     assert_eq!((cfg["timezone"].as_str(), cfg["utc_offset"].as_str()), (Some("Asia/Kolkata"), Some("+05:30")), "{cfg}");
     let csv = run.get("/export/all.csv");
     assert!(csv.text().starts_with("stream,ts,status,latency_ms,message"), "{}", csv.text());
-    assert!(run.get("/history/Good%20one").text().contains(" ms"));
+    wait_for("the history page shows the stored looks", || {
+        run.get("/history/Good%20one").text().contains(" ms").then_some(())
+    });
 }
 
 #[test]
