@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config, ConfigFile, Edit, Overrides, WriteError};
 use crate::input::NewConfig;
 use crate::shell::Ask;
+use crate::start::EnvFn;
 use crate::watch::{DOUBT, Next, POLL, SETTLE, Seen, Watch};
 
 /// Longest time without reading the file in full: some file systems do not move the time of a change.
@@ -25,7 +26,7 @@ pub(crate) const DESK_QUEUE: usize = 32;
 #[derive(Clone)]
 pub(crate) struct Rules {
     /// Looks up an environment variable.
-    pub(crate) env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub(crate) env: EnvFn,
     /// What the command line says.
     pub(crate) overrides: Overrides,
 }
@@ -354,3 +355,6 @@ pub(crate) fn restart_notes(started: &Config, now: &Config) -> Vec<Problem> {
     note(started.store != now.store, "store");
     notes
 }
+
+#[cfg(test)]
+mod tests;

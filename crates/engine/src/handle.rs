@@ -7,11 +7,14 @@ use std::time::Duration;
 use model::board::Board;
 use model::conf::Problem;
 use model::event::Event;
+use model::fault::{Fault, FaultKind};
 use model::observation::Observation;
+use model::phase::Phase;
 use model::target::{Target, TargetId};
 use model::time::Clock;
 use model::verdict::{Verdict, judge};
 use net::task::Tasks;
+use probe::preview::Picture;
 use store::Store;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -23,12 +26,15 @@ use crate::desk::{DeskAsk, Rules, restart_notes};
 pub use crate::input::CommandError;
 use crate::input::{Answer, Command};
 use crate::looker::{Looker, attempt};
+use crate::previews::Previews;
 use crate::shell::Ask;
 
 /// Looks at targets that are not saved yet, at once: people press that button, so few are enough.
 pub const TRIES_AT_ONCE: usize = 8;
 /// Longest wait for a place among [`TRIES_AT_ONCE`].
 const TRY_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait until a pause is on the disk; one that is full does not keep the answer back.
+const DURABLE_WITHIN: Duration = Duration::from_secs(2);
 /// Longest wait for the answer to a command: longer than any round with its retries is reasonable to watch.
 const ANSWER_WAIT: Duration = Duration::from_secs(300);
 
@@ -55,6 +61,7 @@ pub(crate) struct Parts {
     pub(crate) rules: Rules,
     pub(crate) started: Arc<Config>,
     pub(crate) looks: Tasks,
+    pub(crate) previews: Arc<Previews>,
 }
 
 impl Handle {
@@ -143,11 +150,11 @@ impl Handle {
     async fn set_paused(&self, id: &TargetId, paused: bool) -> Result<(), CommandError> {
         let command = if paused { Command::Pause(id.clone()) } else { Command::Resume(id.clone()) };
         self.command(command).await?;
-        // The loop's write is in a batch; somebody who was told "paused" must find it so after a power cut.
-        let (store, id) = (self.inner.parts.store.clone(), id.clone());
-        let durable = tokio::task::spawn_blocking(move || store.set_paused(&id, paused)).await;
-        if let Ok(Err(e)) = durable {
-            tracing::warn!("whether a target is paused could not be written at once: {e}");
+        // The loop wrote it into a batch; somebody who was told "paused" must find it so after a power cut.
+        let store = self.inner.parts.store.clone();
+        let durable = tokio::task::spawn_blocking(move || store.flush(DURABLE_WITHIN)).await;
+        if !matches!(durable, Ok(true)) {
+            tracing::warn!(target_id = %id, "that a target is paused or not could not be written at once");
         }
         Ok(())
     }
@@ -177,6 +184,30 @@ impl Handle {
         }
         let verdict = judge(&target.expect, &seen);
         Ok((seen, verdict))
+    }
+
+    /// A picture of a target of at most this age. Viewers share pictures; few are taken at once.
+    ///
+    /// # Errors
+    /// As `probe::preview::snapshot`; not found when there is no such target; timed out when too many others ask.
+    pub async fn snapshot(&self, id: &TargetId, max_age: Duration) -> Result<Picture, Fault> {
+        let spec = self.spec(id)?;
+        self.inner.parts.previews.snapshot(&spec, max_age).await
+    }
+
+    /// Sends pictures of a target for up to [`crate::previews::FRAMES_FOR`], or until `tx` is closed. Viewers of the same
+    /// target share one session: who joins late gets what is left of it.
+    ///
+    /// # Errors
+    /// As [`Handle::snapshot`].
+    pub async fn frames(&self, id: &TargetId, tx: mpsc::Sender<Picture>) -> Result<(), Fault> {
+        let spec = self.spec(id)?;
+        self.inner.parts.previews.frames(spec, tx).await
+    }
+
+    fn spec(&self, id: &TargetId) -> Result<Arc<Target>, Fault> {
+        let none = || Fault::new(FaultKind::NotFound, Phase::Check, "there is no such target");
+        self.now().get(id).map(|t| Arc::clone(&t.spec)).ok_or_else(none)
     }
 
     /// The configuration on the disk and in effect. Empty when the engine is ending.

@@ -10,6 +10,7 @@ pub mod handle;
 pub mod input;
 pub mod looker;
 mod permits;
+pub mod previews;
 mod shell;
 mod start;
 pub mod state;
@@ -17,7 +18,7 @@ pub mod step;
 mod watch;
 
 pub use handle::Handle;
-pub use start::{Engine, Start};
+pub use start::{Engine, EnvFn, Start};
 
 #[cfg(test)]
 mod simulation;

@@ -52,7 +52,7 @@ pub(crate) async fn attempt(
 }
 
 /// Runs a future; a panic in it becomes its words.
-async fn contained<T>(future: impl Future<Output = T>) -> Result<T, String> {
+pub(crate) async fn contained<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,

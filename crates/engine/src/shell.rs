@@ -329,3 +329,6 @@ fn kept_from_board(board: &Board) -> BTreeMap<TargetId, Kept> {
     });
     kept.collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,10 +17,14 @@ use crate::desk::{DESK_QUEUE, Desk, Rules, new_config};
 use crate::handle::{Handle, Parts};
 use crate::input::{Kept, StoreNow};
 use crate::looker::{Looker, Probes};
+use crate::previews::{Lens, Previews};
 use crate::shell::{Ask, Ends, Shell};
 
 /// How often the store is asked how it is.
 const STORE_CHECK: Duration = Duration::from_secs(1);
+
+/// Looks up an environment variable by name.
+pub type EnvFn = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What the engine needs to start.
 pub struct Start {
@@ -31,7 +35,7 @@ pub struct Start {
     /// The process's clock.
     pub clock: Arc<dyn Clock>,
     /// Looks up an environment variable.
-    pub env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: EnvFn,
     /// What the command line says.
     pub overrides: Overrides,
 }
@@ -83,8 +87,21 @@ impl Engine {
         let Ends { asks, board, events } = ends;
         let engine = Self { tasks, looks: looks.clone(), asks: asks.clone(), store: store.clone() };
         let started = Arc::new(config.clone());
-        let handle =
-            Handle::new(Parts { asks, board, events, desk: desk_tx, store, clock, looker, rules, started, looks });
+        let camera = Arc::new(Lens::new(Arc::clone(&clock)));
+        let previews = Previews::new(camera, Arc::clone(&clock), looks.clone());
+        let handle = Handle::new(Parts {
+            asks,
+            board,
+            events,
+            desk: desk_tx,
+            store,
+            clock,
+            looker,
+            rules,
+            started,
+            looks,
+            previews,
+        });
         Ok((engine, handle, config))
     }
 

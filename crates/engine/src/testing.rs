@@ -108,3 +108,99 @@ impl Dice {
         &from[usize::try_from(self.below(from.len() as u64)).expect("an index")]
     }
 }
+
+/// A clock that follows the (pausable) time of the runtime, wall clock included.
+pub(crate) struct PausedClock {
+    started: tokio::time::Instant,
+}
+
+impl PausedClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { started: tokio::time::Instant::now() })
+    }
+}
+
+impl model::time::Clock for PausedClock {
+    fn utc(&self) -> UtcMs {
+        EPOCH.plus(self.started.elapsed())
+    }
+
+    fn mono(&self) -> Mono {
+        Mono(self.started.elapsed())
+    }
+}
+
+/// Looks by the name of the target: `hole...` times out, `refused...` is refused, `panics...` panics, `slow...` takes a
+/// second; everything else passes after 20 ms. Notes when each look began and how many were under way.
+pub(crate) struct Scripted {
+    clock: Arc<dyn model::time::Clock>,
+    begun: std::sync::Mutex<Vec<(TargetId, Mono)>>,
+    under_way: Arc<std::sync::Mutex<std::collections::BTreeMap<TargetId, usize>>>,
+}
+
+impl Scripted {
+    pub(crate) fn new(clock: Arc<dyn model::time::Clock>) -> Arc<Self> {
+        Arc::new(Self { clock, begun: std::sync::Mutex::default(), under_way: Arc::default() })
+    }
+
+    /// Beginnings of all looks at targets whose id begins so, by target.
+    pub(crate) fn begun(&self, prefix: &str) -> std::collections::BTreeMap<TargetId, Vec<Mono>> {
+        let mut by_id = std::collections::BTreeMap::<_, Vec<Mono>>::new();
+        for (id, at) in self.begun.lock().expect("no panic while locked").iter() {
+            if id.as_str().starts_with(prefix) {
+                by_id.entry(id.clone()).or_default().push(*at);
+            }
+        }
+        by_id
+    }
+
+    pub(crate) fn clock_now(&self) -> Mono {
+        self.clock.mono()
+    }
+
+    pub(crate) fn forget(&self) {
+        self.begun.lock().expect("no panic while locked").clear();
+    }
+}
+
+impl crate::looker::Looker for Scripted {
+    fn look(
+        &self,
+        target: Arc<Target>,
+        cancel: tokio_util::sync::CancellationToken,
+    ) -> crate::looker::BoxFuture<Observation> {
+        self.begun.lock().expect("no panic while locked").push((target.id.clone(), self.clock.mono()));
+        let (under_way, clock) = (Arc::clone(&self.under_way), Arc::clone(&self.clock));
+        let count = move |id: &TargetId, begins: bool| {
+            let mut under_way = under_way.lock().expect("no panic while locked");
+            let count = under_way.entry(id.clone()).or_default();
+            *count = if begins { *count + 1 } else { *count - 1 };
+            assert!(*count <= 1, "two looks of {id}");
+        };
+        Box::pin(async move {
+            let name = target.id.as_str();
+            assert!(!name.starts_with("panics"), "planned panic of {name}");
+            let (letter, took) = match name {
+                n if n.starts_with("hole") => ('t', target.timeout),
+                n if n.starts_with("refused") => ('r', Duration::from_millis(1)),
+                n if n.starts_with("slow") => ('p', Duration::from_secs(1)),
+                _ => ('p', Duration::from_millis(20)),
+            };
+            count(&target.id, true);
+            let at = clock.utc();
+            tokio::select! {
+                () = tokio::time::sleep(took) => {}
+                () = cancel.cancelled() => {}
+            }
+            count(&target.id, false);
+            let now = Now { utc: at, mono: clock.mono() };
+            seen(&target, letter, now)
+        })
+    }
+}
+
+/// A history in a folder of its own.
+pub(crate) fn store(folder: &std::path::Path, clock: Arc<dyn model::time::Clock>) -> store::Store {
+    let settings = store::Settings::new(folder.join("history.db"));
+    store::Store::open(settings, clock).expect("a new history").0
+}

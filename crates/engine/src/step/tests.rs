@@ -589,7 +589,7 @@ fn black_holes_keep_nobody_waiting() {
                 rig.ends(target.id.as_str(), 'p');
             }
         }
-        if rig.ms % 10_000 == 0 {
+        if rig.ms.is_multiple_of(10_000) {
             waits.push(rig.state.punctuality().clone());
         }
     }
