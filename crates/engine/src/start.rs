@@ -200,3 +200,6 @@ async fn check_store(store: Store, asks: mpsc::Sender<Ask>, tasks: Tasks) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,173 +1,19 @@
 //! The step from outside: inputs at times, effects as lines of text. Tests only.
 
+mod rig;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::board::Board;
 use model::conf::Problem;
-use model::event::What;
 use model::status::{Status, StatusState};
 use model::target::Target;
-use store::Write;
 
-use super::step;
-use crate::input::{Answer, Command, Effect, Input, Kept, LookId, NewConfig, Now, StoreNow, Ticket};
-use crate::state::{State, fingerprint};
-use crate::testing::{EPOCH, at, config, id, seen, target, target_at};
-
-/// A state with its time. Lines are what came out since they were read last.
-struct Rig {
-    state: State,
-    ms: u64,
-    /// Milliseconds that the wall clock is ahead.
-    jumped: i64,
-    flying: BTreeMap<LookId, Arc<Target>>,
-    lines: Vec<String>,
-}
-
-impl Rig {
-    fn with(kept: BTreeMap<model::target::TargetId, Kept>, targets: &[Arc<Target>]) -> Self {
-        let state = State::new(at(0), EPOCH, kept);
-        let mut rig = Self { state, ms: 0, jumped: 0, flying: BTreeMap::new(), lines: Vec::new() };
-        rig.load(targets);
-        rig
-    }
-
-    fn new(targets: &[Arc<Target>]) -> Self {
-        Self::with(BTreeMap::new(), targets)
-    }
-
-    fn load(&mut self, targets: &[Arc<Target>]) {
-        self.input(Input::Config(Box::new(config(targets))));
-    }
-
-    fn now(&self) -> Now {
-        let mut now = at(self.ms);
-        now.utc.0 += self.jumped;
-        now
-    }
-
-    fn input(&mut self, input: Input) {
-        let now = self.now();
-        if let Input::LookDone { look, .. } = &input {
-            self.flying.remove(look).expect("a look under way");
-        }
-        for effect in step(&mut self.state, now, input) {
-            if let Effect::StartLook { look, target, .. } = &effect {
-                self.flying.insert(*look, Arc::clone(target));
-            }
-            self.lines.extend(line(&effect));
-        }
-        self.state.check();
-    }
-
-    /// Lets time pass until `ms`, waking whenever the state wants to be woken.
-    fn until(&mut self, ms: u64) {
-        while let Some(wake) = self.state.next_wake() {
-            let wake = u64::try_from(wake.0.as_nanos().div_ceil(1_000_000)).expect("small");
-            if wake > ms {
-                break;
-            }
-            self.ms = self.ms.max(wake);
-            self.input(Input::Tick);
-        }
-        self.ms = ms;
-        self.input(Input::Tick);
-    }
-
-    /// Waits until a look at `name` is under way; answers when it began.
-    fn until_look(&mut self, name: &str) -> u64 {
-        for _ in 0..1000 {
-            if self.look(name).is_some() {
-                return self.ms;
-            }
-            let wake = self.state.next_wake().expect("something to wait for");
-            let wake = u64::try_from(wake.0.as_nanos().div_ceil(1_000_000)).expect("small");
-            self.ms = self.ms.max(wake);
-            self.input(Input::Tick);
-        }
-        panic!("no look at {name}");
-    }
-
-    fn look(&self, name: &str) -> Option<LookId> {
-        self.flying.iter().find(|(_, t)| t.id == id(name)).map(|(look, _)| *look)
-    }
-
-    /// The look at `name` ends; see [`seen`] for the letters.
-    fn ends(&mut self, name: &str, letter: char) {
-        let look = self.look(name).expect("a look under way");
-        let observation = Box::new(seen(&self.flying[&look], letter, self.now()));
-        self.input(Input::LookDone { look, observation });
-    }
-
-    /// One round after another, each ending at once with the next letter.
-    fn rounds(&mut self, name: &str, letters: &str) {
-        for letter in letters.chars() {
-            self.until_look(name);
-            self.ends(name, letter);
-        }
-    }
-
-    fn command(&mut self, command: Command, ticket: u64) {
-        self.input(Input::Command(command, Ticket(ticket)));
-    }
-
-    fn lines(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.lines)
-    }
-
-    /// Forgets what came out so far.
-    fn quiet(&mut self) {
-        self.lines.clear();
-    }
-
-    fn board(&mut self) -> Arc<Board> {
-        let now = self.now();
-        self.state.board(now)
-    }
-
-    fn status(&mut self, name: &str) -> Status {
-        self.board().get(&id(name)).expect("a target").state.status
-    }
-}
-
-/// One line per effect; what is told to listeners is shown only where the history is not told the same.
-fn line(effect: &Effect) -> Option<String> {
-    Some(match effect {
-        Effect::StartLook { look, target, attempt } => format!("start {} #{} attempt {attempt}", target.id, look.0),
-        Effect::CancelLook(look) => format!("cancel #{}", look.0),
-        Effect::Store(write) => match write {
-            Write::Observation(seen, verdict, status) => {
-                format!("stored {} {} {status} after {}", seen.target, verdict.grade.as_str(), seen.attempts)
-            }
-            Write::Change(id, c) => format!("change {id} {} to {}: {}", c.from, c.to, c.reason),
-            Write::IncidentOpened(i) => format!("opened {} {}", i.target, i.worst),
-            Write::IncidentChanged(i) => format!("worse {} {}", i.target, i.worst),
-            Write::IncidentClosed(i) => format!("closed {} {}: {}", i.target, i.worst, i.cause),
-            Write::TargetSeen { id, name, .. } => format!("seen {id} {name}"),
-            Write::TargetRetired { id, .. } => format!("retired {id}"),
-            Write::TargetRenamed { from, to } => format!("renamed {from} to {to}"),
-            Write::Paused { id, paused } => format!("paused {id} {paused}"),
-            Write::Alive(_) => panic!("the store says this by itself"),
-        },
-        Effect::Reply(ticket, answer) => match answer {
-            Answer::Done => format!("reply {} done", ticket.0),
-            Answer::Observed(seen) => format!("reply {} observed {}", ticket.0, seen.target),
-            Answer::Refused(why) => format!("reply {} {why}", ticket.0),
-        },
-        Effect::Emit(event) => match &event.what {
-            What::MediaChanged(id, text) => format!("media {id}: {text}"),
-            What::ConfigApplied { added, changed, removed, .. } => {
-                format!("applied +{added:?} ~{changed:?} -{removed:?}")
-            }
-            What::ConfigRejected(problems) => format!("rejected {}", problems.len()),
-            What::Unwell(part, why) => format!("unwell {}: {why}", part.as_str()),
-            What::Well(part) => format!("well {}", part.as_str()),
-            _ => return None,
-        },
-    })
-}
+use self::rig::Rig;
+use crate::input::{Command, Input, Kept, NewConfig, StoreNow};
+use crate::state::fingerprint;
+use crate::testing::{EPOCH, config, id, target, target_at};
 
 fn with(name: &str, change: impl FnOnce(&mut Target)) -> Arc<Target> {
     target_at(name, &format!("{name}.test"), change)
