@@ -140,7 +140,11 @@ mod tests {
             ("/metrics", 404, "application/json"),
         ] {
             let r = serve(&Method::GET, path, &none);
-            assert_eq!((r.status().as_u16(), r.headers()[header::CONTENT_TYPE].to_str().ok()), (status, Some(kind)), "{path}");
+            assert_eq!(
+                (r.status().as_u16(), r.headers()[header::CONTENT_TYPE].to_str().ok()),
+                (status, Some(kind)),
+                "{path}"
+            );
         }
         assert_eq!(serve(&Method::POST, "/", &none).status(), 405);
     }

@@ -83,8 +83,8 @@ async fn pause(asked: &AtomicBool) {
 fn compute(store: &Store, clock: &dyn Clock) -> Result<Table, StoreError> {
     let now = clock.utc();
     let mut table = Table::new();
-    let windows: [(Duration, fn(&mut Availabilities) -> &mut Option<f64>); 3] =
-        [(DAY, |a| &mut a.h24), (DAY * 7, |a| &mut a.d7), (DAY * 30, |a| &mut a.d30)];
+    type Field = fn(&mut Availabilities) -> &mut Option<f64>;
+    let windows: [(Duration, Field); 3] = [(DAY, |a| &mut a.h24), (DAY * 7, |a| &mut a.d7), (DAY * 30, |a| &mut a.d30)];
     for (window, field) in windows {
         for (id, spent) in store.availability_all(now.minus(window), now)? {
             *field(table.entry(id).or_default()) = spent.ratio().map(rounded);

@@ -21,7 +21,7 @@ use crate::dto::incident::IncidentDto;
 use crate::dto::problem::ProblemDto;
 use crate::dto::target::{Availabilities, TargetDto};
 use crate::health;
-use crate::limits::{EVENT_BACKLOG, EVENT_EVERY, PING_EVERY};
+use crate::limits::{EVENT_BACKLOG, EVENT_EVERY, PING_EVERY, VIEW_TIME};
 
 /// Bytes for every client.
 #[derive(Clone, Debug)]
@@ -176,13 +176,25 @@ impl Stage {
         }
         let config = |b: &Board| (b.config_hash.clone(), Arc::clone(&b.health.config_problems));
         if config(&board) != config(&self.board) {
-            let view = self.handle.config().await;
-            let problems = view.problems.iter().map(ProblemDto::from).collect();
-            let dto = ConfigEvent { hash: view.hash, in_effect_hash: view.in_effect_hash, problems };
+            let dto = self.config(&board).await;
             event(&mut out, "config", board.version, &json(&dto));
         }
         self.board = board;
         self.send(out, false);
+    }
+
+    async fn config(&self, board: &Board) -> ConfigEvent {
+        let in_effect_hash = board.config_hash.clone();
+        match tokio::time::timeout(VIEW_TIME, self.handle.config()).await {
+            Ok(view) => {
+                let problems = view.problems.iter().map(ProblemDto::from).collect();
+                ConfigEvent { hash: view.hash, in_effect_hash, problems }
+            }
+            Err(_) => {
+                let problems = board.health.config_problems.iter().map(ProblemDto::from).collect();
+                ConfigEvent { hash: in_effect_hash.clone(), in_effect_hash, problems }
+            }
+        }
     }
 
     /// The event `board` in pieces; a client that joins costs no new text.
@@ -200,7 +212,7 @@ impl Stage {
             }
             out.push(shown.json.clone());
         }
-        let health = self.health.as_ref().map_or(Bytes::from_static(b"null"), |h| json(h));
+        let health = self.health.as_ref().map_or(Bytes::from_static(b"null"), json);
         out.push(Bytes::from_static(b"],\"health\":"));
         out.push(health);
         out.push(Bytes::from_static(b"}\n\n"));

@@ -10,7 +10,7 @@ pub const CONFIG_BODY_BYTES: usize = 2 * model::limits::MAX_CONFIG_BYTES;
 /// Longest time for a body to arrive.
 pub const BODY_TIME: Duration = Duration::from_secs(30);
 /// Longest time for a request's head to arrive, and for a kept connection to wait for the next one.
-pub const HEAD_TIME: Duration = Duration::from_secs(15);
+pub const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Largest head of a request.
 pub const HEAD_BYTES: usize = 32 * 1024;
 /// Most header fields of a request.
@@ -29,6 +29,8 @@ pub const EVENT_CLIENTS: usize = 256;
 pub const EVENT_BACKLOG: usize = 64;
 /// Changes are gathered for this long before they are sent.
 pub const EVENT_EVERY: Duration = Duration::from_millis(100);
+/// How long the event hub waits for the desk of the configuration, so that a slow disk stops no event stream.
+pub const VIEW_TIME: Duration = Duration::from_secs(1);
 /// A sign of life on every event stream; the page gives up after two and a half of them.
 pub const PING_EVERY: Duration = Duration::from_secs(10);
 /// Exports at once: each holds a reader of the history.

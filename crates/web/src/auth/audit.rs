@@ -3,16 +3,12 @@
 use model::time::UtcMs;
 use store::{AuditRow, Store};
 
-use crate::error::ApiResult;
-
 /// Most bytes of one field of a row.
 const MAX_BYTES: usize = 300;
 
-/// Writes one row, on the disk before it returns.
-///
-/// # Errors
-/// When the store cannot be written.
-pub async fn note(store: &Store, at: UtcMs, actor: &str, action: &str, subject: &str, detail: &str) -> ApiResult<()> {
+/// Writes one row, on the disk before it returns. What was done is done: when the history cannot be written, the log of
+/// the program has the row, and nobody is told that the change failed.
+pub async fn note(store: &Store, at: UtcMs, actor: &str, action: &str, subject: &str, detail: &str) {
     let row = AuditRow {
         at,
         actor: cut(actor),
@@ -22,8 +18,10 @@ pub async fn note(store: &Store, at: UtcMs, actor: &str, action: &str, subject: 
     };
     tracing::info!(actor = %row.actor, action, subject = %row.subject, detail = %row.detail, "changed by a user");
     let store = store.clone();
-    tokio::task::spawn_blocking(move || store.append_audit(row)).await??;
-    Ok(())
+    let written = super::docs::off_loop(move || Ok(store.append_audit(row)?)).await;
+    if let Err(error) = written {
+        tracing::warn!("a row of the audit log could not be written: {error}");
+    }
 }
 
 fn cut(text: &str) -> String {

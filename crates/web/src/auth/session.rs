@@ -67,21 +67,21 @@ impl Sessions {
     }
 
     /// Begins a session and answers its secret. It is always a new one: a secret that came with the request is never
-    /// taken over.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn begin(&self, user: &str, now: UtcMs) -> ApiResult<String> {
+    /// taken over. When the store cannot be written the session lasts as long as the process: somebody must be able to
+    /// sign in and see that the disk is full.
+    pub async fn begin(&self, user: &str, now: UtcMs) -> String {
         for key in self.to_drop(user, now) {
-            self.end(&key).await?;
+            self.end(&key).await;
         }
         let secret = random::secret();
         let session = Session { user: user.to_owned(), created_at: now.0, seen_at: now.0 };
         let (key, store, doc) = (random::sha256(&secret), self.store.clone(), session.clone());
         let at = key.clone();
-        off_loop(move || docs::put(&store, docs::SESSIONS, &at, &doc)).await?;
+        if let Err(error) = off_loop(move || docs::put(&store, docs::SESSIONS, &at, &doc)).await {
+            tracing::warn!("a session could not be written and will not outlive a restart: {error}");
+        }
         self.lock().insert(key, session);
-        Ok(secret)
+        secret
     }
 
     /// The session of a secret and the hash it is kept under; notes that it was used.
@@ -100,32 +100,27 @@ impl Sessions {
         Some((key, session.clone()))
     }
 
-    /// Ends the session kept under `key`.
-    ///
-    /// # Errors
-    /// When the store cannot be written; it is over for this process all the same.
-    pub async fn end(&self, key: &str) -> ApiResult<()> {
+    /// Ends the session kept under `key`: for this process at once, whatever the store says.
+    pub async fn end(&self, key: &str) {
         self.lock().remove(key);
         let (store, key) = (self.store.clone(), key.to_owned());
-        off_loop(move || {
+        let gone = off_loop(move || {
             store.delete_doc(docs::SESSIONS, &key)?;
             store.delete_doc(docs::SESSIONS_USED, &key)?;
             Ok(())
-        })
-        .await
+        });
+        if let Err(error) = gone.await {
+            tracing::warn!("an ended session could not be removed from the history: {error}");
+        }
     }
 
     /// Ends all sessions of a user.
-    ///
-    /// # Errors
-    /// As [`Sessions::end`].
-    pub async fn end_all_of(&self, user: &str) -> ApiResult<()> {
+    pub async fn end_all_of(&self, user: &str) {
         let mine = |(_, s): &(&String, &Session)| s.user.eq_ignore_ascii_case(user);
         let keys: Vec<String> = self.lock().iter().filter(mine).map(|(k, _)| k.clone()).collect();
         for key in keys {
-            self.end(&key).await?;
+            self.end(&key).await;
         }
-        Ok(())
     }
 
     /// Sessions that are over, and those of `user` (or of all) beyond the limits.
@@ -179,7 +174,49 @@ fn cookie_name(tls: bool) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use store::Settings;
+
     use super::*;
+
+    fn store_in(folder: &tempfile::TempDir) -> Store {
+        let clock = Arc::new(net::clock::SystemClock::new());
+        Store::open(Settings::new(folder.path().join("h.db")), clock).expect("opens").0
+    }
+
+    #[tokio::test]
+    async fn sessions_end_by_time_and_by_number() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let hour = Duration::from_secs(3600);
+        let sessions = Sessions::open(store_in(&folder), hour).await.expect("opens");
+        let t0 = UtcMs(1_000_000_000_000);
+        let secret = sessions.begin("u", t0).await;
+        assert!(sessions.find(&secret, t0.plus(hour / 2)).is_some(), "use keeps it alive");
+        assert!(sessions.find(&secret, t0.plus(hour / 2 + hour)).is_some());
+        assert!(sessions.find(&secret, t0.plus(hour * 4)).is_none(), "idle for too long");
+        assert!(sessions.find("another", t0).is_none());
+
+        let mut at = t0;
+        let long = sessions.begin("u", t0).await;
+        while at < t0.plus(ABSOLUTE) {
+            at = at.plus(hour);
+            let alive = sessions.find(&long, at).is_some();
+            assert_eq!(alive, at <= t0.plus(ABSOLUTE), "no use keeps it for ever");
+        }
+        let secrets: Vec<_> = {
+            let mut all = Vec::new();
+            for i in 0..20 {
+                all.push(sessions.begin("v", at.plus(Duration::from_secs(i))).await);
+            }
+            all
+        };
+        let alive = secrets.iter().filter(|s| sessions.find(s, at).is_some()).count();
+        assert_eq!(alive, MAX_PER_USER);
+        assert!(sessions.find(&secrets[19], at).is_some() && sessions.find(&secrets[0], at).is_none());
+        sessions.end_all_of("V").await;
+        assert!(sessions.find(&secrets[19], at).is_none());
+    }
 
     #[test]
     fn the_cookie_is_found_among_others() {

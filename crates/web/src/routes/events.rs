@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -46,6 +46,9 @@ pub async fn stream(State(app): State<App>, request: Request) -> ApiResult<Respo
     Ok(response)
 }
 
+/// Size of the pieces in which a client gets the whole board.
+const CHUNK_BYTES: usize = 64 * 1024;
+
 struct Client {
     app: App,
     headers: axum::http::HeaderMap,
@@ -65,8 +68,8 @@ fn first(board: Vec<Bytes>) -> std::vec::IntoIter<Bytes> {
 impl Client {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(piece) = self.pieces.next() {
-                return Some(piece);
+            if let Some(chunk) = self.gather() {
+                return Some(chunk);
             }
             let batch = tokio::select! {
                 () = self.app.stopping.cancelled() => return None,
@@ -82,6 +85,17 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// The next pieces of the board together: thousands of small ones would each cost a frame of the connection.
+    fn gather(&mut self) -> Option<Bytes> {
+        let mut chunk = BytesMut::new();
+        while chunk.len() < CHUNK_BYTES
+            && let Some(piece) = self.pieces.next()
+        {
+            chunk.extend_from_slice(&piece);
+        }
+        (!chunk.is_empty()).then(|| chunk.freeze())
     }
 
     fn may_stay(&self) -> bool {

@@ -17,7 +17,6 @@ use tokio::sync::mpsc;
 use crate::auth::random;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::extract::{Id, Query};
-use crate::gap::Gap as _;
 use crate::limits::{MAX_PICTURE_AGE, PICTURE_AGE, PREVIEW_FRAMES, PREVIEW_TIME};
 use crate::state::App;
 

@@ -82,7 +82,9 @@ pub async fn set_up(
         return Err(ApiError::new(Code::Conflict, "StreamPulse is set up already; sign in"));
     }
     let client = peer.client(&headers);
-    take_attempt(&app, client, "")?;
+    // The token cannot be guessed; nobody else's attempts shall keep the owner out.
+    let attempt = client.to_string();
+    take_attempt(&app, client, &attempt)?;
     if !app.setup.fits(body.token.0.expose()) {
         tracing::warn!(%client, "a set-up failed: the token is wrong");
         return Err(ApiError::new(
@@ -90,7 +92,7 @@ pub async fn set_up(
             "the set-up token is wrong; the program printed it when it started",
         ));
     }
-    app.limiter.succeeded(client, "");
+    app.limiter.succeeded(client, &attempt);
     let new = NewUser { name: body.user, password: body.password.0, role: Role::Administrator, first: true };
     let user = app.users.create(new, app.now()).await?;
     app.setup.used();
@@ -117,10 +119,10 @@ async fn begin(
 ) -> ApiResult<Response> {
     let secure = peer.is_secure(headers);
     if let Some((key, _)) = session::secret_of(headers, secure).and_then(|old| app.sessions.find(old, app.now())) {
-        app.sessions.end(&key).await?;
+        app.sessions.end(&key).await;
     }
-    let secret = app.sessions.begin(&user.name, app.now()).await?;
-    app.audit(&user.name, action, &user.name, &format!("from {client}")).await?;
+    let secret = app.sessions.begin(&user.name, app.now()).await;
+    app.audit(&user.name, action, &user.name, &format!("from {client}")).await;
     let dto = describe(app, Some((user.name.clone(), user.role)), Some(csrf::token(&secret)));
     Ok(with_cookie(no_store(Json(dto)), Some(&Secret::new(secret)), secure))
 }
@@ -133,8 +135,8 @@ pub async fn sign_out(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     if let Proof::Session(key) = &identity.by {
-        app.sessions.end(key).await?;
-        app.audit(&identity.name, "signed out", &identity.name, "").await?;
+        app.sessions.end(key).await;
+        app.audit(&identity.name, "signed out", &identity.name, "").await;
     }
     Ok(with_cookie(StatusCode::NO_CONTENT.into_response(), None, peer.is_secure(&headers)))
 }

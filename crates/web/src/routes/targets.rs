@@ -66,7 +66,7 @@ pub async fn add(
     // The new target is the one whose id was not there before.
     let added = board.targets.iter().rev().find(|t| before.get(&t.spec.id).is_none());
     let added = added.ok_or_else(|| ApiError::internal("a target was added and is not on the board"))?;
-    app.audit(&who.name, "added a target", added.spec.id.as_str(), &names(&new)).await?;
+    app.audit(&who.name, "added a target", added.spec.id.as_str(), &names(&new)).await;
     let dto = one(&app, &added.spec.id).await?;
     Ok((StatusCode::CREATED, Json(dto)).into_response())
 }
@@ -84,7 +84,7 @@ pub async fn change(
     masks::restore_fields(&mut changes, &app.handle.config().await.text, Some(which)).map_err(ApiError::invalid)?;
     let (at, name) = (position(&board, &id), changes.get("name").and_then(Value::as_str).map(str::to_owned));
     let board = edit(&app, vec![fields::set(id.clone(), &changes)?], &headers).await?;
-    app.audit(&who.name, "changed a target", id.as_str(), &names(&changes)).await?;
+    app.audit(&who.name, "changed a target", id.as_str(), &names(&changes)).await;
     // A new name may have given it a new id.
     let renamed = || board.targets.iter().find(|t| Some(&t.spec.name) == name.as_ref()).or(board.targets.get(at));
     let found = board.get(&id).or_else(renamed).ok_or_else(|| ApiError::not_found("target"))?;
@@ -100,7 +100,7 @@ pub async fn remove(
 ) -> ApiResult<StatusCode> {
     app.target(&id)?;
     edit(&app, vec![Edit::RemoveTarget { id: id.clone() }], &headers).await?;
-    app.audit(&who.name, "removed a target", id.as_str(), "").await?;
+    app.audit(&who.name, "removed a target", id.as_str(), "").await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -139,7 +139,7 @@ pub async fn pause(
     Id(id): Id,
 ) -> ApiResult<StatusCode> {
     app.handle.pause(&id).await?;
-    app.audit(&who.name, "paused a target", id.as_str(), "").await?;
+    app.audit(&who.name, "paused a target", id.as_str(), "").await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -150,7 +150,7 @@ pub async fn resume(
     Id(id): Id,
 ) -> ApiResult<StatusCode> {
     app.handle.resume(&id).await?;
-    app.audit(&who.name, "resumed a target", id.as_str(), "").await?;
+    app.audit(&who.name, "resumed a target", id.as_str(), "").await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -172,8 +172,11 @@ pub async fn try_out(
     Ok(Json(ObservationDto::new(&seen, Some(&verdict), &address)))
 }
 
-/// The target that fields mean under the defaults and templates of the file.
-fn meant(app: &App, text: &str, fields: Map<String, Value>) -> ApiResult<Target> {
+/// The target that fields mean under the defaults and templates of the file. It needs no name yet.
+fn meant(app: &App, text: &str, mut fields: Map<String, Value>) -> ApiResult<Target> {
+    if !fields.get("name").is_some_and(Value::is_string) {
+        fields.insert("name".to_owned(), Value::from("trial"));
+    }
     fields::value(&Value::Object(fields.clone()))?; // bounds the nesting
     let file = masks::trial(text, fields);
     let config = app.handle.load(&file).map_err(|problems| {

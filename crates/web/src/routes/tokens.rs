@@ -33,7 +33,7 @@ pub async fn create(
     let role = body.role.min(who.role);
     let new = NewToken { name: body.name.clone(), role, read_only: body.read_only, owner, expires_at };
     let (id, token) = app.tokens.create(new, app.now()).await?;
-    app.audit(&who.name, "made a token", &body.name, &format!("{id}, {}", role.as_str())).await?;
+    app.audit(&who.name, "made a token", &body.name, &format!("{id}, {}", role.as_str())).await;
     let dto = NewTokenDto { id, token: token.expose().to_owned() };
     Ok((StatusCode::CREATED, Json(dto)).into_response())
 }
@@ -45,6 +45,6 @@ pub async fn revoke(
     Segment(id): Segment,
 ) -> ApiResult<StatusCode> {
     let token = app.tokens.revoke(id.clone()).await?;
-    app.audit(&who.name, "revoked a token", &token.name, &id).await?;
+    app.audit(&who.name, "revoked a token", &token.name, &id).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -31,7 +31,7 @@ pub async fn create(
     let role = body.role;
     let new = NewUser { name: body.name, password: body.password.0, role, first: false };
     let user = app.users.create(new, app.now()).await?;
-    app.audit(&who.name, "made a user", &user.name, role.as_str()).await?;
+    app.audit(&who.name, "made a user", &user.name, role.as_str()).await;
     Ok((StatusCode::CREATED, Json(UserDto::from(&user))).into_response())
 }
 
@@ -64,13 +64,13 @@ pub async fn change(
     let (new_password, detail) = (body.password.is_some(), what.join(" and "));
     let change = Change { role: body.role, password: body.password.map(|p| p.0) };
     let user = app.users.change(name, change, app.now()).await?;
-    app.audit(&who.name, "changed a user", &user.name, &detail).await?;
+    app.audit(&who.name, "changed a user", &user.name, &detail).await;
     let response = Json(UserDto::from(&user)).into_response();
     if !(own && new_password) {
         return Ok(response);
     }
     // A new password ends all sessions of the user, this one too: whoever just set it goes on with a new one.
-    let secret = Secret::new(app.sessions.begin(&user.name, app.now()).await?);
+    let secret = Secret::new(app.sessions.begin(&user.name, app.now()).await);
     Ok(with_cookie(response, Some(&secret), peer.is_secure(&headers)))
 }
 
@@ -81,9 +81,9 @@ pub async fn remove(
     Segment(name): Segment,
 ) -> ApiResult<StatusCode> {
     let user = app.users.remove(name).await?;
-    app.sessions.end_all_of(&user.name).await?;
+    app.sessions.end_all_of(&user.name).await;
     app.tokens.refresh().await?;
-    app.audit(&who.name, "removed a user", &user.name, user.role.as_str()).await?;
+    app.audit(&who.name, "removed a user", &user.name, user.role.as_str()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

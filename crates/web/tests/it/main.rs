@@ -1,0 +1,12 @@
+//! The server as a browser, a program and an attacker meet it: real sockets on free ports, a real engine and a real
+//! history in a folder of its own.
+
+mod attacks;
+mod compat;
+mod config;
+mod events;
+mod people;
+mod rig;
+mod secrets;
+mod table;
+mod targets;
