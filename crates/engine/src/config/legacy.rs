@@ -193,12 +193,10 @@ fn stream(
         return None;
     }
     let text = url.text().unwrap_or_default();
-    if let Ok(address) = Address::parse(text) {
-        if kinds::guess(&address).is_none() {
-            let message = format!("not watched: no kind looks at {}:// addresses", address.scheme());
-            warnings.push(Problem::new(Some(url.place), format!("{path}.url"), message));
-            return None;
-        }
+    if let Some(address) = Address::parse(text).ok().filter(|a| kinds::guess(a).is_none()) {
+        let message = format!("not watched: no kind looks at {}:// addresses", address.scheme());
+        warnings.push(Problem::new(Some(url.place), format!("{path}.url"), message));
+        return None;
     }
     let mut shown = name.text().unwrap_or_default().trim().to_owned();
     let count = taken.entry(shown.clone()).or_default();

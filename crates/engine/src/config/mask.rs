@@ -15,10 +15,14 @@ fn url_secrets(url: &str) -> Vec<std::ops::Range<usize>> {
     let mut found = Vec::new();
     let Some(authority) = url.find("://").map(|at| at + 3) else { return found };
     let end = authority_end(url, authority);
-    if let Some(at) = url[authority..end].rfind('@') {
-        if let Some(colon) = url[authority..authority + at].find(':') {
-            found.push(authority + colon + 1..authority + at);
+    let colon = url[authority..end].find(':').map(|at| authority + at + 1);
+    match (url[authority..end].rfind('@').map(|at| authority + at), colon) {
+        (Some(at), Some(colon)) if colon <= at => found.push(colon..at),
+        // Cut off before its @, as in a half-written file: whatever is no port may be a password.
+        (None, Some(colon)) if !is_port(&url[colon..end]) && !url[authority..].starts_with('[') => {
+            found.push(colon..end)
         }
+        _ => {}
     }
     let Some(query) = url[end..].find('?').map(|at| end + at + 1) else { return found };
     let stop = url[query..].find('#').map_or(url.len(), |at| query + at);
@@ -30,6 +34,10 @@ fn url_secrets(url: &str) -> Vec<std::ops::Range<usize>> {
         start += pair.len() + 1;
     }
     found
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) || text.contains("${")
 }
 
 /// Where the part with user, host and port ends; a slash inside of `${...}` ends nothing.

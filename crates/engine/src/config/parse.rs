@@ -90,11 +90,20 @@ impl Marks {
 struct Open {
     body: Body,
     /// A key that waits for its value.
-    key: Option<(String, usize, usize, Place)>,
+    key: Option<Key>,
     anchor: usize,
     start: usize,
     place: Place,
     nodes: usize,
+}
+
+struct Key {
+    text: String,
+    start: usize,
+    end: usize,
+    place: Place,
+    /// A bare `<<`; in quotes it is a key like any other.
+    merge: bool,
 }
 
 struct Reader<'a> {
@@ -236,8 +245,8 @@ impl Reader<'_> {
             Body::List { items, .. } => items.push(item),
             Body::Map { .. } if parent.key.is_none() => return self.key(item),
             Body::Map { entries, .. } => {
-                let (key, key_start, key_end, key_place) = parent.key.take()?;
-                let origin = if key == MERGE { Origin::MergeKey } else { Origin::Own };
+                let Key { text: key, start: key_start, end: key_end, place: key_place, merge } = parent.key.take()?;
+                let origin = if merge { Origin::MergeKey } else { Origin::Own };
                 entries.push(Entry { key, key_start, key_end, key_place, value: item, origin });
             }
             Body::Scalar { .. } => {}
@@ -246,7 +255,7 @@ impl Reader<'_> {
     }
 
     fn key(&mut self, item: Item) -> Option<()> {
-        let Body::Scalar { text, .. } = &item.body else {
+        let Body::Scalar { text, style } = &item.body else {
             self.wrong(item.place, "a key must be a word", "quote the key, or remove a stray ? or [");
             return None;
         };
@@ -261,7 +270,8 @@ impl Reader<'_> {
             return None;
         }
         let earlier = entries.iter().find(|e| e.key == *text).map(|e| e.key_place);
-        parent.key = Some((text.clone(), item.start, item.end, item.place));
+        let merge = text == MERGE && *style == Style::Plain;
+        parent.key = Some(Key { text: text.clone(), start: item.start, end: item.end, place: item.place, merge });
         if let Some(first) = earlier {
             let message = format!("the key {text} stands here a second time, first in line {}", first.line);
             self.wrong(item.place, message, "remove one of the two");

@@ -46,7 +46,7 @@ fn is_bare(value: &str) -> bool {
                 || (c > '\u{a0}' && !c.is_whitespace() && !c.is_control() && c != '\u{feff}')
         })
         && !value.contains(": ")
-        && !value.ends_with([':', ' '])
+        && !value.ends_with([':', ' ', '-']) // a hyphen before a bracket confuses the parser
         && !is_null(value)
         && boolean(value).is_none()
         && value.parse::<f64>().is_err()

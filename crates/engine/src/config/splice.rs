@@ -292,12 +292,14 @@ impl<'a> Sheet<'a> {
             };
             return Ok(self.splice(range, ""));
         }
-        let top = self.item_top(items, at);
+        let mut top = self.item_top(items, at);
         let mut end = self.next_line(item.end.max(self.hyphen(item)));
-        let blank_above = self.text[..top].ends_with("\n\n") || self.text[..top].ends_with("\r\n\r\n");
-        let below = &self.text[end..];
         // One blank line separated it from each side; one is enough for those that are left.
-        if blank_above || at == 0 {
+        let blank_above = self.text[..top].ends_with("\n\n") || self.text[..top].ends_with("\r\n\r\n");
+        if at > 0 && at + 1 == items.len() {
+            top -= if blank_above { self.eol.len() } else { 0 };
+        } else if blank_above || at == 0 {
+            let below = &self.text[end..];
             end += if below.starts_with("\r\n") { 2 } else { usize::from(below.starts_with('\n')) };
         }
         Ok(self.splice(top..end, ""))

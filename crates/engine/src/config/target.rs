@@ -211,10 +211,8 @@ fn warn_of_limits(expect: &Expectations, timeout: Duration, source: &Source<'_>,
         let path = format!("{}.expect.{key}", source.path);
         warnings.push(Problem::new(own.get(key).map(|i| i.place), path, message));
     };
-    if let (Some(warn_after), Some(fail_after)) = (expect.warn_after, expect.fail_after) {
-        if warn_after >= fail_after {
-            warn("warn_after", "warn_after is not shorter than fail_after, so it never warns");
-        }
+    if expect.warn_after.zip(expect.fail_after).is_some_and(|(warn, fail)| warn >= fail) {
+        warn("warn_after", "warn_after is not shorter than fail_after, so it never warns");
     }
     for (key, limit) in [("warn_after", expect.warn_after), ("fail_after", expect.fail_after)] {
         if limit.is_some_and(|l| l >= timeout) && own.get(key).is_some() {

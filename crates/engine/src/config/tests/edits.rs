@@ -143,7 +143,7 @@ fn targets_are_removed_with_their_comments() {
         "  # flaky since May\n  - name: 'Yard: north'\n    url: \"http://10.0.0.6/\"\n    tags: [a, b]\n\n",
         "",
     );
-    check(FILE, &remove("page"), "  - {name: Page, url: 'http://h/', interval: 30s}\n", "");
+    check(FILE, &remove("page"), "\n  - {name: Page, url: 'http://h/', interval: 30s}\n", "");
     let flow = "targets: [{name: a, url: 'http://h/'}, {name: b, url: 'http://i/'}] # two\n";
     check(flow, &remove("a"), "{name: a, url: 'http://h/'}, ", "");
     check(flow, &remove("b"), ", {name: b, url: 'http://i/'}", "");

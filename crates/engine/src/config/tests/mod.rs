@@ -2,6 +2,7 @@
 
 mod edits;
 mod files;
+mod fuzz;
 mod legacy;
 mod loading;
 mod surfaces;
