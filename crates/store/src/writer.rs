@@ -47,7 +47,10 @@ struct State {
     jobs: VecDeque<Waiting>,
     /// Smallest number in the batch that is being written.
     in_flight: Option<u64>,
+    /// Somebody asks for an attempt now, also while there is trouble.
     nudge: bool,
+    /// Somebody waits for everything below this number.
+    wanted: u64,
     stopping: bool,
     ended: bool,
     trouble: Option<(String, UtcMs)>,
@@ -67,8 +70,9 @@ impl State {
     }
 
     fn is_due(&self) -> bool {
-        let full = self.trouble.is_none() && self.queue.len() >= BATCH_ROWS;
-        self.stopping || self.nudge || full || !self.jobs.is_empty()
+        let waited_for = self.queue.oldest().is_some_and(|oldest| oldest < self.wanted);
+        let more = self.trouble.is_none() && (waited_for || self.queue.len() >= BATCH_ROWS);
+        self.stopping || self.nudge || more || !self.jobs.is_empty()
     }
 }
 
@@ -122,6 +126,7 @@ impl Shared {
         let waits = |state: &State| state.oldest().is_some_and(|oldest| oldest < end);
         if waits(&state) {
             state.nudge = true;
+            state.wanted = state.wanted.max(end);
             self.wake.notify_one();
         }
         let (state, _) = self
@@ -254,8 +259,6 @@ impl Writer {
         state.nudge = false;
         let batch = state.queue.take(BATCH_ROWS);
         state.in_flight = batch.first().map(|(number, _)| *number);
-        // A flush waits for more than one batch: it nudges on.
-        state.nudge = state.queue.len() >= BATCH_ROWS;
         (batch, std::mem::take(&mut state.jobs), state.stopping)
     }
 
@@ -450,5 +453,28 @@ impl Drop for End {
             state.trouble = Some(("the writer ended unexpectedly; restart streampulse".to_owned(), since));
         }
         self.0.settled.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_trouble_only_a_person_or_the_clock_makes_it_try_again() {
+        let mut state = State::default();
+        assert!(!state.is_due());
+        assert!((0..BATCH_ROWS as i64).all(|n| state.queue.push(Write::Alive(UtcMs(n)))));
+        assert!(state.is_due(), "a full batch");
+        state.trouble = Some((String::new(), UtcMs(0)));
+        state.wanted = u64::MAX;
+        assert!(!state.is_due(), "neither a full queue nor a flush that waits makes it try without a pause");
+        state.nudge = true;
+        assert!(state.is_due(), "the beginning of a flush does, once");
+        (state.nudge, state.trouble) = (false, None);
+        let _ = state.queue.take(BATCH_ROWS - 1);
+        assert!(state.is_due(), "a flush waits for the rest of its rows");
+        state.wanted = 0;
+        assert!(!state.is_due());
     }
 }

@@ -142,6 +142,17 @@ fn changes_incidents_and_availability() {
     assert_eq!(next.len(), 1);
     assert_eq!(store.incidents(Some(&id("a")), ms(30_000), ms(60_000), None, 10).unwrap(), vec![], "it was over");
     assert_eq!(store.incidents(Some(&id("b")), ms(50_000), ms(60_000), None, 10).unwrap().len(), 1, "it goes on");
+    // Recorded last, opened first (the clock was set back): pages follow the time, and none is left out.
+    store.record(Write::IncidentOpened(incident("c", ms(5_000), None)));
+    assert!(store.flush(SOON));
+    let mut names = Vec::new();
+    let mut cursor = None;
+    while let Some(one) = store.incidents(None, ms(0), ms(60_000), cursor, 1).unwrap().pop() {
+        cursor = Some(one.row);
+        names.push(one.incident.target.to_string());
+        assert!(names.len() < 9, "{names:?}");
+    }
+    assert_eq!(names, ["b", "a", "c"]);
     place.close(store);
 }
 
