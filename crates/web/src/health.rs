@@ -8,15 +8,15 @@ use model::event::Part;
 use model::status::Status;
 
 use crate::dto::health::{CountsDto, HealthDto, PartDto, ReadyDto};
-use crate::gap::Gap as _;
 use crate::masks::hide_in_words;
+use crate::pulse::Pulse;
 
 /// Version of the program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The health of the process whose newest board is `board`.
 #[must_use]
-pub fn of(handle: &Handle, board: &Board) -> HealthDto {
+pub fn of(handle: &Handle, board: &Board, pulse: &Pulse) -> HealthDto {
     let now = handle.clock().utc();
     let mut parts: BTreeMap<&'static str, PartDto> = BTreeMap::new();
     for part in [Part::Store, Part::Engine, Part::Clock, Part::Config] {
@@ -35,7 +35,7 @@ pub fn of(handle: &Handle, board: &Board) -> HealthDto {
         part.last_commit_at = store.last_commit_at.map(|at| at.0);
     }
     if let Some(part) = parts.get_mut(Part::Engine.as_str()) {
-        if !handle.is_alive() && part.ok {
+        if !pulse.is_felt() && part.ok {
             *part = PartDto::new(Some(("the engine's loop does not turn".to_owned(), board.at.0)));
         }
         part.board_age_ms = Some(u64::try_from(now.since(board.at).as_millis()).unwrap_or(u64::MAX));

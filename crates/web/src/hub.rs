@@ -22,6 +22,7 @@ use crate::dto::problem::ProblemDto;
 use crate::dto::target::{Availabilities, TargetDto};
 use crate::health;
 use crate::limits::{EVENT_BACKLOG, EVENT_EVERY, PING_EVERY, VIEW_TIME};
+use crate::pulse::Pulse;
 
 /// Bytes for every client.
 #[derive(Clone, Debug)]
@@ -52,10 +53,10 @@ const JOINS: usize = 16;
 impl Hub {
     /// Starts the task.
     #[must_use]
-    pub fn start(handle: Handle, availability: Availability, tasks: &Tasks) -> Self {
+    pub fn start(handle: Handle, availability: Availability, pulse: Pulse, tasks: &Tasks) -> Self {
         let (join, joins) = mpsc::channel(JOINS);
         let cancelled = tasks.cancelled();
-        let stage = Stage::new(handle, availability);
+        let stage = Stage::new(handle, availability, pulse);
         tasks.spawn("event hub", async move {
             tokio::select! {
                 () = cancelled.cancelled() => {}
@@ -83,6 +84,7 @@ struct Shown {
 struct Stage {
     handle: Handle,
     availability: Availability,
+    pulse: Pulse,
     out: broadcast::Sender<Batch>,
     shown: BTreeMap<TargetId, Shown>,
     order: Vec<TargetId>,
@@ -91,10 +93,10 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(handle: Handle, availability: Availability) -> Self {
+    fn new(handle: Handle, availability: Availability, pulse: Pulse) -> Self {
         let board = handle.now();
         let out = broadcast::Sender::new(EVENT_BACKLOG);
-        Self { handle, availability, out, shown: BTreeMap::new(), order: Vec::new(), board, health: None }
+        Self { handle, availability, pulse, out, shown: BTreeMap::new(), order: Vec::new(), board, health: None }
     }
 
     async fn run(mut self, mut joins: mpsc::Receiver<oneshot::Sender<Seat>>) {
@@ -169,7 +171,7 @@ impl Stage {
                 event(&mut out, "removed", board.version, &json(&serde_json::json!({ "id": id.as_str() })));
             }
         }
-        let health = health::of(&self.handle, &board);
+        let health = health::of(&self.handle, &board, &self.pulse);
         if self.health.as_ref().is_none_or(|h| !health::same(h, &health)) {
             event(&mut out, "health", board.version, &json(&health));
             self.health = Some(health);

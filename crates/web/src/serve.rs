@@ -27,6 +27,7 @@ use crate::hub::Hub;
 use crate::limits::{EVENT_CLIENTS, EXPORTS, PEOPLE_EVERY};
 use crate::listen::{Crowd, Listener, bind};
 use crate::peer::{Peer, check_host};
+use crate::pulse::Pulse;
 use crate::routes;
 use crate::state::{App, Parts};
 use crate::tls::Certificate;
@@ -126,8 +127,9 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
     let users = Users::open(store.clone(), passwords).await?;
     let sessions = Sessions::open(store.clone(), config.server.session).await?;
     let tokens = Tokens::open(store.clone()).await?;
+    let pulse = Pulse::start(handle.clone(), tasks);
     let availability = Availability::start(store, Arc::clone(handle.clock()), tasks);
-    let hub = Hub::start(handle.clone(), availability.clone(), tasks);
+    let hub = Hub::start(handle.clone(), availability.clone(), pulse.clone(), tasks);
     let setup = Setup::new(config.server.login && users.is_empty(), None);
     Ok(App::new(Parts {
         handle,
@@ -137,6 +139,7 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
         limiter: Limiter::default(),
         setup,
         hub,
+        pulse,
         availability,
         login: config.server.login,
         demo: options.demo,

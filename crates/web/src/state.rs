@@ -18,6 +18,7 @@ use crate::auth::token::Tokens;
 use crate::availability::Availability;
 use crate::error::{ApiError, ApiResult};
 use crate::hub::Hub;
+use crate::pulse::Pulse;
 
 /// The parts of the server.
 pub struct Parts {
@@ -35,6 +36,8 @@ pub struct Parts {
     pub setup: Setup,
     /// The event streams.
     pub hub: Hub,
+    /// Whether the engine's loop turns.
+    pub pulse: Pulse,
     /// Availability of all targets.
     pub availability: Availability,
     /// Whether people must sign in.

@@ -7,13 +7,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::OnStatus;
 use crate::dto::health::{HealthDto, ReadyDto};
-use crate::gap::Gap as _;
 use crate::health;
 use crate::state::App;
 
 /// How StreamPulse is. The reasons, which may name files, are for those who signed in.
 pub async fn show(State(app): State<App>, on_status: Option<axum::Extension<OnStatus>>) -> Json<HealthDto> {
-    let mut dto = health::of(&app.handle, &app.handle.now());
+    let mut dto = health::of(&app.handle, &app.handle.now(), &app.pulse);
     if on_status.is_some() {
         for part in dto.parts.values_mut().filter(|p| !p.ok) {
             part.reason = Some("unwell; the dashboard says why".to_owned());
@@ -24,7 +23,7 @@ pub async fn show(State(app): State<App>, on_status: Option<axum::Extension<OnSt
 
 /// Whether the loop turns: a supervisor restarts the process when it does not.
 pub async fn alive(State(app): State<App>) -> Response {
-    match app.handle.is_alive() {
+    match app.pulse.is_felt() {
         true => "alive\n".into_response(),
         false => (StatusCode::SERVICE_UNAVAILABLE, "the engine's loop does not turn\n").into_response(),
     }
@@ -32,7 +31,7 @@ pub async fn alive(State(app): State<App>) -> Response {
 
 /// Whether engine, store and clock are well.
 pub async fn ready(State(app): State<App>) -> Response {
-    let mut dto: ReadyDto = health::ready(&health::of(&app.handle, &app.handle.now()));
+    let mut dto: ReadyDto = health::ready(&health::of(&app.handle, &app.handle.now(), &app.pulse));
     // The reasons go to anybody: parts are named, files are not.
     for reason in &mut dto.reasons {
         *reason = crate::masks::without_places(reason);

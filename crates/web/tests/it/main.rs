@@ -4,9 +4,11 @@
 mod attacks;
 mod compat;
 mod config;
+mod crowd;
 mod events;
 mod people;
 mod rig;
 mod secrets;
 mod table;
 mod targets;
+mod tls;

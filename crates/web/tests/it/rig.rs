@@ -121,6 +121,11 @@ impl Rig {
         self.folder
     }
 
+    /// Ends the engine and leaves the server: what a mistake in the loop would look like.
+    pub(crate) async fn stop_engine(&mut self) {
+        self.engine.take().expect("it runs").stop(Duration::from_secs(5)).await;
+    }
+
     pub(crate) fn config_path(&self) -> PathBuf {
         self.folder.path().join("streampulse.yaml")
     }

@@ -119,7 +119,10 @@ async fn history_comes_in_pages() {
     for _ in 0..4 {
         admin.send("POST", "/api/v1/targets/bad/test", None).await;
     }
-    rig.looked().await;
+    let deadline = tokio::time::Instant::now() + crate::rig::PATIENCE;
+    while admin.get("/api/v1/targets/bad/observations").await.json()["rows"].as_array().map(Vec::len) != Some(5) {
+        assert!(tokio::time::Instant::now() < deadline, "five looks are not in the history");
+    }
     let page = admin.get("/api/v1/targets/bad/observations?limit=3").await.json();
     let rows = page["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 3, "{page}");
@@ -166,5 +169,21 @@ async fn health_says_what_is_well() {
     let health = admin.get("/api/v1/health").await.json();
     assert_eq!((&health["status"], &health["parts"]["config"]["ok"]), (&json!("unwell"), &json!(false)));
     assert_eq!(rig.stranger().get("/readyz").await.status, 200, "what ran before goes on");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_loop_that_does_not_turn_is_noticed() {
+    let mut rig = Rig::new().await;
+    let nobody = rig.stranger();
+    assert_eq!((nobody.get("/healthz").await.status, nobody.get("/readyz").await.status), (200, 200));
+    rig.stop_engine().await;
+    let deadline = tokio::time::Instant::now() + crate::rig::PATIENCE;
+    while nobody.get("/healthz").await.status != 503 {
+        assert!(tokio::time::Instant::now() < deadline, "nobody noticed");
+    }
+    let ready = nobody.get("/readyz").await;
+    assert_eq!((ready.status, &ready.json()["ready"]), (503, &json!(false)));
+    assert!(ready.json()["reasons"][0].as_str().is_some_and(|r| r.starts_with("engine: ")), "{}", ready.text());
     rig.stop().await;
 }
