@@ -28,8 +28,9 @@ use crate::run::redact;
 
 /// Longest run of [`frames`], whatever is asked for: a page asks again.
 pub const MAX_FRAMES_TIME: Duration = Duration::from_secs(30);
-/// Shortest time between two pictures of [`frames`]: ten a second look alive and cost a third of thirty.
-const MIN_PAUSE: Duration = Duration::from_millis(100);
+/// Shortest time between two pictures of [`frames`]: a dozen a second look alive and cost half of 25. Not a round tenth of a
+/// second: of a camera with ten frames a second, each one that came a little early would be left out, which is half of them.
+const MIN_PAUSE: Duration = Duration::from_millis(80);
 
 /// A picture for the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub async fn snapshot(target: &Target, clock: &dyn Clock, limit: Duration) -> Re
     taken.map_err(|fault| washed(fault, target))
 }
 
-/// Pictures of `target` for `limit` (at most [`MAX_FRAMES_TIME`]), at most ten a second, until `tx` is closed. Pictures that
+/// Pictures of `target` for `limit` (at most [`MAX_FRAMES_TIME`]), at most a dozen a second, until `tx` is closed. Pictures that
 /// `tx` has no room for are left out. Pictures of up to 1280 by 720 pixels are decoded one and all; of larger ones only the
 /// key frames, because decoding all would cost more than a preview is worth.
 ///
@@ -69,7 +70,7 @@ pub async fn snapshot(target: &Target, clock: &dyn Clock, limit: Duration) -> Re
 /// As [`snapshot`]; the end of `limit` is no error once a picture was sent.
 pub async fn frames(target: &Target, clock: &dyn Clock, limit: Duration, tx: Sender<Picture>) -> Result<(), Fault> {
     let mut at = Attempt::new(clock, limit.min(MAX_FRAMES_TIME));
-    let mut outlet = Outlet { tx, sent: 0, next: Instant::now() };
+    let mut outlet = Outlet { tx, sent: 0, asked: Instant::now(), next: Instant::now() };
     let ended = match source(target) {
         Ok(Source::Rtsp(rtsp)) => rtsp_frames(&rtsp, &mut at, &mut outlet).await,
         Ok(Source::Mjpeg(mjpeg)) => mjpeg_frames(&mjpeg, &mut at, &mut outlet).await,
@@ -206,7 +207,8 @@ async fn mjpeg_frames(mjpeg: &Mjpeg, at: &mut Attempt<'_>, outlet: &mut Outlet) 
         let Some(picture) = next.await.map_err(|fault| none_came(fault, "picture", at.limit()))? else {
             return Ok(());
         };
-        if !outlet.send(outlet.due().then(|| passed(picture))) {
+        let picture = outlet.due().then(|| passed(picture));
+        if !outlet.send(picture) {
             return Ok(());
         }
     }
@@ -220,19 +222,22 @@ fn passed(picture: crate::kinds::mjpeg::Picture) -> Picture {
 struct Outlet {
     tx: Sender<Picture>,
     sent: u64,
+    /// When the last question was whether a picture is due: the pause counts from there, not from the end of decoding.
+    asked: Instant,
     next: Instant,
 }
 
 impl Outlet {
     /// Whether the next picture is wanted.
-    fn due(&self) -> bool {
-        Instant::now() >= self.next
+    fn due(&mut self) -> bool {
+        self.asked = Instant::now();
+        self.asked >= self.next
     }
 
     /// Sends a picture, where there is one; false when nobody listens any more.
     fn send(&mut self, picture: Option<Picture>) -> bool {
         let Some(picture) = picture else { return !self.tx.is_closed() };
-        self.next = Instant::now() + MIN_PAUSE;
+        self.next = self.asked + MIN_PAUSE;
         match self.tx.try_send(picture) {
             Ok(()) => {
                 self.sent += 1;
@@ -241,5 +246,33 @@ impl Outlet {
             Err(TrySendError::Full(_)) => true,
             Err(TrySendError::Closed(_)) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of ten pictures are sent that come every `pause` and take `decoding` to decode.
+    async fn sent(pause: Duration, decoding: Duration) -> u64 {
+        let (tx, _rx) = tokio::sync::mpsc::channel(16);
+        let mut outlet = Outlet { tx, sent: 0, asked: Instant::now(), next: Instant::now() };
+        for _ in 0..10 {
+            let due = outlet.due();
+            tokio::time::advance(decoding).await;
+            let picture = due.then(|| Picture::Jpeg { bytes: Bytes::new(), width: 1, height: 1 });
+            assert!(outlet.send(picture));
+            tokio::time::advance(pause.saturating_sub(decoding)).await;
+        }
+        outlet.sent
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_decoding_does_not_halve_the_rate() {
+        let ms = Duration::from_millis;
+        assert_eq!(sent(ms(100), ms(0)).await, 10);
+        assert_eq!(sent(ms(100), ms(40)).await, 10);
+        assert_eq!(sent(ms(95), ms(10)).await, 10, "early by five milliseconds each");
+        assert_eq!(sent(ms(40), ms(5)).await, 5, "of 25 a second every other one");
     }
 }
