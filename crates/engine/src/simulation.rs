@@ -40,9 +40,10 @@ impl Row {
 
 struct Flying {
     target: Arc<Target>,
+    /// Its identity by now: renames are followed.
+    id: TargetId,
     attempt: u32,
     cancelled: bool,
-    /// Rounds of this one were asked for while paused.
     since: Mono,
 }
 
@@ -137,10 +138,10 @@ impl World {
     fn effect(&mut self, effect: Effect, now: Now) {
         match effect {
             Effect::StartLook { look, target, attempt } => {
-                assert!(!self.flying.values().any(|f| f.target.id == target.id), "two looks of {}", target.id);
+                assert!(!self.flying.values().any(|f| f.id == target.id), "two looks of {}", target.id);
                 assert!(self.targets.contains(&target), "a look at what is not in effect");
                 assert!(attempt >= 1 && attempt <= target.retries + 1);
-                let flying = Flying { target, attempt, cancelled: false, since: now.mono };
+                let flying = Flying { id: target.id.clone(), target, attempt, cancelled: false, since: now.mono };
                 assert!(self.flying.insert(look, flying).is_none(), "a number twice");
             }
             Effect::CancelLook(look) => self.flying.get_mut(&look).expect("a look under way").cancelled = true,
@@ -201,6 +202,9 @@ impl World {
             }
             Write::TargetRenamed { from, to } => {
                 let mut row = self.disk.remove(&from).expect("a target that was seen");
+                for flying in self.flying.values_mut().filter(|f| f.id == from) {
+                    flying.id = to.clone();
+                }
                 if let Some(i) = &mut row.incident {
                     i.target = to.clone();
                 }
@@ -389,9 +393,11 @@ impl Drop for Tell {
 
 #[test]
 fn whatever_happens_the_invariants_hold() {
-    let seeds: Vec<u64> = match std::env::var("SEED").ok().and_then(|s| s.parse().ok()) {
-        Some(seed) => vec![seed],
-        None => (1..=60).collect(),
+    // SEED=n repeats one run, SEEDS=n makes n of them.
+    let number = |name| std::env::var(name).ok().and_then(|s| s.parse::<u64>().ok());
+    let seeds = match number("SEED") {
+        Some(seed) => seed..=seed,
+        None => 1..=number("SEEDS").unwrap_or(60),
     };
     for seed in seeds {
         let mut tell = Tell(seed, 0);
