@@ -3,6 +3,7 @@
 mod browser;
 mod cli;
 mod http;
+mod people;
 mod reload;
 mod secrets;
 mod site;
