@@ -31,7 +31,8 @@ pub(crate) async fn health(args: &HealthArgs) -> anyhow::Result<ExitCode> {
     let mut attempt = Attempt::new(&clock, LIMIT);
     // The instance's own certificate is made out to its public name, not to loopback.
     let tls = net::trust::TlsOptions { trust: net::trust::Trust::Insecure, ..Default::default() };
-    let answer = send(&mut attempt, &Request::new(Method::GET, address), Some(&tls), &mut Reading::default()).await;
+    let tls = (address.scheme() == "https").then_some(&tls);
+    let answer = send(&mut attempt, &Request::new(Method::GET, address), tls, &mut Reading::default()).await;
     match answer {
         Ok(mut response) => {
             let status = response.status;

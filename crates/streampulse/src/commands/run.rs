@@ -177,7 +177,8 @@ async fn watchdog(notify: Notify, handle: Handle, stop: tokio_util::sync::Cancel
                 return;
             }
         }
-        if handle.board().has_changed().is_ok() {
+        // A question that only the turning loop answers.
+        if matches!(tokio::time::timeout(every, handle.punctuality()).await, Ok(Some(_))) {
             notify.send("WATCHDOG=1");
         }
     }
