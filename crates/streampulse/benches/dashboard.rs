@@ -131,7 +131,10 @@ fn load_and_scroll(browser: &Browser, url: &str) {
     let scroll = browser.js(SCROLL);
     println!("scroll through all      {scroll}");
     let long = scroll["long"].as_f64().unwrap_or(f64::NAN);
-    println!("longest task scrolling  {}", if long == 0.0 { "under 50 ms".to_owned() } else { format!("{long:.0} ms") });
+    println!(
+        "longest task scrolling  {}",
+        if long == 0.0 { "under 50 ms".to_owned() } else { format!("{long:.0} ms") }
+    );
     browser.js("__seen.changes.length = 0; __seen.waiting.clear(); scrollTo(0, 0)");
 }
 

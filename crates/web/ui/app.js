@@ -15,6 +15,9 @@ const ROUTES = [
   [/^\/settings(?:\/(?<tab>[a-z]+))?$/, () => import('./page_settings.js')],
 ];
 
+// A page in the background keeps its stream this long, so that a glance elsewhere costs nothing.
+const HIDDEN_MS = 10000;
+
 const root = document.getElementById('app');
 const main = h('main', { id: 'main', class: 'page', tabindex: -1 });
 let page = null;
@@ -152,8 +155,15 @@ live.subscribe((what) => {
   cut = !now.connected;
 });
 addEventListener('refused', checkSession);
-addEventListener('online', live.hurry);
-document.addEventListener('visibilitychange', () => { if (document.visibilityState === 'visible') live.hurry(); });
+addEventListener('online', live.resume);
+addEventListener('pagehide', live.pause);
+addEventListener('pageshow', live.resume);
+let hidden = 0;
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(hidden);
+  if (document.visibilityState === 'visible') live.resume();
+  else hidden = setTimeout(live.pause, HIDDEN_MS);
+});
 addEventListener('popstate', show);
 addEventListener('signed-out', () => { if (session.signed_in) { session.signed_in = false; boot(); } });
 document.addEventListener('click', (e) => {

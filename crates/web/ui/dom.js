@@ -59,7 +59,7 @@ export function keep(node, key, make) {
 
 /** A row of buttons of which one is pressed: `choices` are [value, label]. Answers {node, draw(value, labels?)}. */
 export function segments(name, choices, chosen) {
-  const buttons = choices.map(([value, label]) => h('button', { type: 'button', 'data-value': value, onclick: () => chosen(value) }, label));
+  const buttons = choices.map(([value, label]) => h('button', { type: 'button', 'data-value': String(value), onclick: () => chosen(value) }, label));
   const draw = (value, labels) => buttons.forEach((b, i) => {
     b.setAttribute('aria-pressed', String(choices[i][0] === value));
     if (labels) setText(b, labels[i]);

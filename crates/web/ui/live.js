@@ -33,15 +33,25 @@ let watchdog = 0;
 let retry = RETRY_MIN_MS;
 let timer = 0;
 let pending = null;
+let wanted = false;
 
 export function start() {
+  wanted = true;
   if (source || timer) return;
   open();
 }
 
+/**
+ * Lets go of the stream while nobody looks. A browser opens six connections to one server at most: six pages in the background,
+ * or kept for the way back, would leave none for the seventh.
+ */
+export const pause = stop;
+export function resume() {
+  if (wanted) timer ? hurry() : start();
+}
+
 /** Tries again at once when the wait between attempts has become long. */
-export function hurry() {
-  if (!timer) return;
+function hurry() {
   stop();
   retry = RETRY_MIN_MS;
   open();
@@ -49,6 +59,7 @@ export function hurry() {
 
 /** Forgets what was shown: somebody else may sign in next. */
 export function forget() {
+  wanted = false;
   stop();
   Object.assign(now, { targets: new Map(), health: null, config: null, connected: false, lostAt: null, loaded: false });
 }

@@ -57,6 +57,7 @@ function configuration() {
   const note = h('p', { class: 'muted' });
   let hash = null;
   let original = '';
+  let told = null; // the change on disk that was told already
   const jump = (line) => {
     const lines = text.value.split('\n');
     const start = lines.slice(0, line - 1).reduce((n, l) => n + l.length + 1, 0);
@@ -76,11 +77,10 @@ function configuration() {
       else if (c.warnings.length) put(out, h('div', { class: 'notice warn' }, problemList(c.warnings, jump)));
     } catch (e) { put(out, h('div', { class: 'notice bad' }, e.message)); }
   };
+  const stale = (kind, words) => h('div', { class: `notice ${kind}` }, words, ' ', h('button', { class: 'btn small', type: 'button', onclick: load }, 'Load the new one (your edit is lost)'));
   const failed = async (e) => {
     if (e.problems?.length) return say(problems(e.problems, 'Not saved:'));
-    if (e.code !== 'changed') return say(h('div', { class: 'notice bad' }, e.message));
-    say(h('div', { class: 'notice bad' }, 'The file was changed by somebody else since you opened it. Nothing was saved. ',
-      h('button', { class: 'btn small', type: 'button', onclick: load }, 'Load the new one (your edit is lost)')));
+    say(e.code === 'config_changed' ? stale('bad', 'The file was changed by somebody else since you opened it. Nothing was saved.') : h('div', { class: 'notice bad' }, e.message));
   };
   const check = h('button', { class: 'btn', type: 'button', onclick: async () => {
     try {
@@ -96,7 +96,8 @@ function configuration() {
   const unsubscribe = subscribe((what) => {
     if (what !== 'config' || !now.config || now.config.hash === hash) return;
     if (text.value === original) load();
-    else put(out, h('div', { class: 'notice warn' }, 'The file has changed on disk while you were editing. Saving will be refused until you load it again.'));
+    else if (told !== now.config.hash) put(out, stale('warn', 'The file has changed on disk while you were editing. Saving will be refused until you load it.'));
+    told = now.config.hash;
   });
   load();
   return { node: h('section', { class: 'card' }, h('header', {}, h('h2', {}, 'Configuration file'), h('div', { class: 'tools' }, h('a', { class: 'btn small', href: '/api/v1/config/schema', target: '_blank', rel: 'noopener' }, 'JSON Schema'))), h('div', { class: 'body stack' }, note, text, may('administrator') ? h('div', { class: 'row' }, save, check) : null, out)), destroy: unsubscribe };

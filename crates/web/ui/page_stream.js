@@ -12,6 +12,8 @@ const HOUR = 3600000;
 const WINDOWS = { '30 min': [HOUR / 2, null], '3 h': [3 * HOUR, null], '24 h': [24 * HOUR, 'minute'], '7 d': [168 * HOUR, 'hour'], '30 d': [720 * HOUR, 'hour'], '1 y': [8760 * HOUR, 'day'] };
 const STEP = { minute: 60000, hour: HOUR, day: 24 * HOUR };
 const PAGE_ROWS = 50;
+// The store writes in batches: what was just seen can be read a little later.
+const LOOKS_EVERY_MS = 2000;
 // A window with more looks than this is drawn from minutes: the screen has no more columns anyway.
 const MAX_RAW_ROWS = 2500;
 // Streams looked at this often fill half an hour well; others begin with three hours.
@@ -136,10 +138,14 @@ function looks(id) {
   const body = h('tbody');
   const more = h('button', { class: 'btn small', type: 'button' }, 'Older');
   let next = null;
-  const load = async () => {
+  let pages = 0;
+  let later = 0;
+  const load = async (fresh) => {
     more.disabled = true;
     try {
-      const page = await get(`/targets/${encodeURIComponent(id)}/observations${query({ limit: PAGE_ROWS, before: next })}`);
+      const page = await get(`/targets/${encodeURIComponent(id)}/observations${query({ limit: PAGE_ROWS, before: fresh ? null : next })}`);
+      if (fresh) put(body);
+      pages = fresh ? 1 : pages + 1;
       body.append(...page.rows.map((r) => h('tr', {}, h('td', { class: 'nowrap' }, dateTime(r.at)), h('td', {}, h('span', { class: `pill ${r.grade === 'pass' ? 'up' : r.grade === 'warn' ? 'degraded' : 'down'}` }, r.grade)), h('td', { class: 'num' }, millis(r.took_ms)), h('td', { class: 'wrap' }, r.reason || ''))));
       next = page.next;
       more.hidden = next === null;
@@ -147,9 +153,11 @@ function looks(id) {
     } catch (e) { toast(e.message, 'bad'); }
     more.disabled = false;
   };
-  more.onclick = load;
-  load();
-  return card('History', null, h('div', { class: 'scroll-x' }, h('table', { class: 'table flow' }, h('thead', {}, h('tr', {}, h('th', {}, 'When'), h('th', {}, 'Judged'), h('th', { class: 'num' }, 'Took'), h('th', {}, 'Reason'))), body)), more);
+  more.onclick = () => load(false);
+  load(true);
+  // New looks appear on top, except while somebody reads further back.
+  const refresh = () => { if (pages === 1 && !later) later = setTimeout(() => { later = 0; if (pages === 1) load(true); }, LOOKS_EVERY_MS); };
+  return { refresh, destroy: () => clearTimeout(later), node: card('History', null, h('div', { class: 'scroll-x' }, h('table', { class: 'table flow' }, h('thead', {}, h('tr', {}, h('th', {}, 'When'), h('th', {}, 'Judged'), h('th', { class: 'num' }, 'Took'), h('th', {}, 'Reason'))), body)), more) };
 }
 
 function incidents(id) {
@@ -171,7 +179,7 @@ export function make({ id: rawId, go }) {
   let built = null;
   let actionsKey = '';
 
-  const close = () => { built?.preview.stop(); built?.history.destroy(); };
+  const close = () => { built?.preview.stop(); built?.history.destroy(); built?.looks.destroy(); };
   const stat = (k, v) => h('div', { class: 'card stat' }, h('div', { class: 'k' }, k), h('div', { class: 'v' }, v));
   const update = () => {
     const t = now.targets.get(id);
@@ -181,10 +189,10 @@ export function make({ id: rawId, go }) {
       return put(node, h('div', { class: 'empty' }, now.loaded ? [h('h1', {}, 'This stream is not watched'), h('p', {}, 'It may have been removed. ', link('/', {}, 'To the streams'))] : 'Loading …'));
     }
     if (!built) {
-      built = { history: history(id), incidents: incidents(id), preview: previewCard(id, () => now.targets.get(id)) };
+      built = { history: history(id), incidents: incidents(id), looks: looks(id), preview: previewCard(id, () => now.targets.get(id)) };
       put(node, h('div', { class: 'head' }, h('div', { class: 'grow' }, h('div', { class: 'title' }, parts.name, parts.pill), h('div', { class: 'row' }, parts.url, parts.tags)), parts.acts),
         parts.why, parts.stats, h('div', { class: 'card big-beats' }, h('div', { class: 'body' }, parts.beats)),
-        h('div', { class: 'two' }, h('div', { class: 'stack' }, built.history.node, card('Tracks', null, parts.tracks), looks(id)), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts.node), built.incidents.node)));
+        h('div', { class: 'two' }, h('div', { class: 'stack' }, built.history.node, card('Tracks', null, parts.tracks), built.looks.node), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts.node), built.incidents.node)));
     }
     setText(parts.name, t.name);
     setText(parts.url, t.url);
@@ -202,7 +210,7 @@ export function make({ id: rawId, go }) {
     parts.facts.update(lastFacts(t));
   };
   const unsubscribe = subscribe((what, ids) => {
-    if (what === 'targets' ? ids.has(id) : what === 'list') update();
+    if (what === 'targets' ? ids.has(id) : what === 'list') { update(); built?.looks.refresh(); }
     if (what === 'incident') built?.incidents.refresh();
   });
   const slow = setInterval(() => { if (document.visibilityState === 'visible' && now.connected) built?.history.refresh(); }, 30000);

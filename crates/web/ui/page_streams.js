@@ -82,7 +82,7 @@ function items() {
 
 function groupHead(redraw) {
   let group = '';
-  const [mark, name, size, bad] = [h('span', { class: 'faint', 'aria-hidden': 'true' }), h('span', { class: 'ellipsis' }), h('span', { class: 'muted' }), h('span', { class: 'pill down' })];
+  const [mark, name, size, bad] = [h('span', { class: 'muted', 'aria-hidden': 'true' }), h('span', { class: 'ellipsis' }), h('span', { class: 'muted' }), h('span', { class: 'pill down' })];
   const button = h('button', { class: 'grow-head', type: 'button', onclick: () => { view.closed.has(group) ? view.closed.delete(group) : view.closed.add(group); redraw(); } }, mark, name, size, bad);
   const node = h('div', { class: 'vrow', role: 'listitem' }, button);
   node.update = (item) => {

@@ -8,12 +8,15 @@ use crate::support::{Place, wait_for};
 
 #[test]
 fn the_editor_shows_problems_applies_and_never_overwrites() {
-    let Some(page) = Browser::open("the_editor_shows_problems_applies_and_never_overwrites") else { return };
+    if !Browser::wanted("the_editor_shows_problems_applies_and_never_overwrites") {
+        return;
+    }
     let site = Site::start();
     let target = |name: &str| format!("  - name: {name}\n    url: http://{}/{name}\n    interval: 1s\n", site.at);
     let good = format!("# mine\nserver:\n  listen: 127.0.0.1:0\n  login: false\ntargets:\n{}", target("One"));
     let place = Place::with(&good);
     let run = place.start();
+    let page = Browser::start();
     let file = || fs::read_to_string(place.config()).expect("readable");
     let editor = "textarea.editor";
     let holds = |words: &str| {
@@ -60,12 +63,12 @@ fn the_editor_shows_problems_applies_and_never_overwrites() {
 
     // An invalid file on disk is told on every page, and no longer once it is mended.
     fs::write(place.config(), "targets: [").expect("written");
-    page.sees(".banner.warn", "The configuration file was refused");
+    page.sees(".banner.warn:not([hidden])", "The configuration file was refused");
     page.click(".nav a");
-    page.sees(".banner.warn", "The configuration file was refused");
+    page.sees(".banner.warn:not([hidden])", "The configuration file was refused");
     wait_for("what ran goes on", || page.text(".vlist").contains("Theirs").then_some(()));
-    page.click(".banner.warn a");
+    page.click(".banner.warn:not([hidden]) a");
     page.sees(".notice.bad", "The file was refused");
     fs::write(place.config(), &theirs).expect("written");
-    page.gone(".banner.warn");
+    page.gone(".banner");
 }

@@ -22,7 +22,9 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Keys beyond the letters (W3C WebDriver, section 17.4.2).
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const ESCAPE: &str = "\u{e00c}";
-pub(crate) const ENTER: &str = "\u{e007}";
+
+/// How often chromedriver is started until it finds a free port.
+const ATTEMPTS: usize = 5;
 
 const FLAGS: [&str; 13] = [
     "--headless=new",
@@ -50,31 +52,20 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// A browser, when this run wants browsers. Says loudly when a test is skipped.
-    pub(crate) fn open(test: &str) -> Option<Self> {
-        if std::env::var_os("STREAMPULSE_BROWSER").is_none_or(|v| v == "0") {
+    /// Whether this run wants browsers. Says loudly when a test is skipped.
+    pub(crate) fn wanted(test: &str) -> bool {
+        let wanted = std::env::var_os("STREAMPULSE_BROWSER").is_some_and(|v| v != "0");
+        if !wanted {
             eprintln!("SKIPPED {test}: no browser is wanted (./test sets STREAMPULSE_BROWSER)");
-            return None;
         }
-        Some(Self::start())
+        wanted
     }
 
-    /// Starts chromedriver and, through it, Chromium.
+    /// Starts chromedriver and, through it, Chromium. Start it last in a test: it is then ended first, and can still say what
+    /// the page showed when the test failed.
     pub(crate) fn start() -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("chromedriver starts (Debian: chromium-driver)");
-        let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let port = lines
-            .find_map(|l| l.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok())
-            .expect("chromedriver says its port");
-        std::thread::spawn(move || lines.for_each(drop)); // a full pipe would stop it
+        let (driver, port) = (0..ATTEMPTS).find_map(|_| chromedriver()).expect("chromedriver finds a port");
         let profile = tempfile::tempdir().expect("a folder");
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut browser = Self { at, session: String::new(), driver, _profile: profile, _turn: turn };
@@ -221,6 +212,11 @@ impl Browser {
             .collect()
     }
 
+    /// What the console was told since the last look at it that should not be.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        self.console().into_iter().filter(|l| l.starts_with("SEVERE") || l.starts_with("WARNING")).collect()
+    }
+
     /// Asserts that the console was told of nothing wrong.
     pub(crate) fn is_clean(&self, page: &str) {
         self.is_clean_but(page, "\n");
@@ -228,14 +224,8 @@ impl Browser {
 
     /// The same, not counting answers of a path that the test itself made fail.
     pub(crate) fn is_clean_but(&self, page: &str, path: &str) {
-        let wrong = |l: &String| (l.starts_with("SEVERE") || l.starts_with("WARNING")) && !l.contains(path);
-        let bad: Vec<_> = self.console().into_iter().filter(wrong).collect();
+        let bad: Vec<_> = self.complaints().into_iter().filter(|l| !l.contains(path)).collect();
         assert!(bad.is_empty(), "{page}: {bad:#?}");
-    }
-
-    /// The page as a PNG in base64.
-    pub(crate) fn picture(&self) -> String {
-        self.call("GET", "/screenshot", None).as_str().expect("base64").to_owned()
     }
 
     fn last_words(&self) {
@@ -243,6 +233,26 @@ impl Browser {
         eprintln!("{}", self.js("return document.body.innerText").as_str().unwrap_or_default());
         eprintln!("--- its console\n{}", self.console().join("\n"));
     }
+}
+
+/// Starts chromedriver on a free port. It takes one of IPv6 and wants the same of IPv4, which may be taken: then it ends.
+fn chromedriver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("chromedriver starts (Debian: chromium-driver)");
+    let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    let port = lines.find_map(|l| l.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok());
+    let Some(port) = port else {
+        let _ended = driver.wait();
+        return None;
+    };
+    std::thread::spawn(move || lines.for_each(drop)); // a full pipe would stop it
+    Some((driver, port))
 }
 
 impl Drop for Browser {

@@ -9,13 +9,16 @@ use crate::support::{Place, wait_for};
 
 #[test]
 fn a_stream_is_added_edited_paused_and_deleted() {
-    let Some(page) = Browser::open("a_stream_is_added_edited_paused_and_deleted") else { return };
+    if !Browser::wanted("a_stream_is_added_edited_paused_and_deleted") {
+        return;
+    }
     let site = Site::start();
     let place = Place::open(&format!(
         "# my own words\ntargets:\n  # the first one\n  - name: First\n    url: http://{}/one # stays\n    interval: 1s\n",
         site.at
     ));
     let run = place.start();
+    let page = Browser::start();
     let file = || fs::read_to_string(place.config()).expect("readable");
     let comments_stay = || {
         for words in ["# my own words\n", "  # the first one\n", "# stays\n"] {

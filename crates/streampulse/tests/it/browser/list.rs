@@ -7,13 +7,16 @@ use crate::support::Place;
 
 #[test]
 fn the_list_searches_filters_folds_and_lives() {
-    let Some(page) = Browser::open("the_list_searches_filters_folds_and_lives") else { return };
+    if !Browser::wanted("the_list_searches_filters_folds_and_lives") {
+        return;
+    }
     let site = Site::start();
     let place = Place::open(&format!(
         "defaults: {{interval: 1s}}\ntargets:\n  - {{name: North, group: East side, url: 'http://{at}/n'}}\n  - {{name: South, group: East side, tags: [door], url: 'http://{at}/s'}}\n  - {{name: Wrong, group: West side, url: 'http://{at}/w', expect_status: 404}}\n",
         at = site.at
     ));
     let run = place.start();
+    let page = Browser::start();
     page.go(&run.page("/"));
     for (name, status) in [("North", "Up"), ("South", "Up"), ("Wrong", "Down")] {
         row_shows(&page, name, status);

@@ -9,11 +9,14 @@ use crate::support::Place;
 
 #[test]
 fn a_lost_server_is_told_and_found_again() {
-    let Some(page) = Browser::open("a_lost_server_is_told_and_found_again") else { return };
+    if !Browser::wanted("a_lost_server_is_told_and_found_again") {
+        return;
+    }
     let site = Site::start();
     let target = |name: &str| format!("  - {{name: {name}, interval: 1s, url: 'http://{}/{name}'}}\n", site.at);
     let place = Place::open(&format!("targets:\n{}", target("Before")));
     let run = place.start();
+    let page = Browser::start();
     let at = run.at;
     page.go(&run.page("/"));
     row_shows(&page, "Before", "Up");

@@ -7,20 +7,23 @@ use crate::support::{Place, testbed, wait_for};
 
 #[test]
 fn a_stream_shows_its_past_in_the_chosen_zone() {
-    let Some(page) = Browser::open("a_stream_shows_its_past_in_the_chosen_zone") else { return };
+    if !Browser::wanted("a_stream_shows_its_past_in_the_chosen_zone") {
+        return;
+    }
     let site = Site::start();
     let place = Place::open(&format!(
         "timezone: Asia/Kolkata\ntargets:\n  - {{name: Page, id: page, interval: 1s, url: 'http://{}/'}}\n",
         site.at
     ));
     let run = place.start();
+    let page = Browser::start();
     run.wait_status("Page", "up");
     site.answer_with(503);
     run.wait_status("Page", "down");
     site.answer_with(200);
     run.wait_status("Page", "up");
     let first = wait_for("the first look is stored", || {
-        let all = run.get("/api/v1/targets/page/observations?order=oldest&limit=1").json();
+        let all = run.get("/api/v1/targets/page/observations?order=asc&limit=1").json();
         all["rows"][0]["at"].as_i64()
     });
     let shown_in = |zone: &str| {
@@ -60,14 +63,17 @@ fn a_stream_shows_its_past_in_the_chosen_zone() {
 #[test]
 fn a_preview_is_a_picture() {
     let Some(_) = testbed("a_preview_is_a_picture") else { return };
-    let Some(page) = Browser::open("a_preview_is_a_picture") else { return };
+    if !Browser::wanted("a_preview_is_a_picture") {
+        return;
+    }
     let place = Place::open(
         "defaults: {interval: 5s}\ntargets:\n  - {name: Camera, id: cam, url: 'rtsp://127.0.0.1:18554/720p'}\n  - {name: Webcam, id: web, kind: mjpeg, url: 'http://127.0.0.1:18081/'}\n  - {name: Text, id: text, url: 'http://127.0.0.1:18080/json'}\n",
     );
     let run = place.start();
+    let page = Browser::start();
     run.wait_status("Camera", "up");
     run.wait_status("Webcam", "up");
-    for (id, width) in [("cam", 1280), ("web", 1)] {
+    for (id, width) in [("cam", 320), ("web", 1)] {
         page.go(&run.page(&format!("/streams/{id}")));
         page.until("tracks", "document.querySelector('td.mono')");
         page.press("Show");
