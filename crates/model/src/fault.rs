@@ -61,7 +61,7 @@ impl Fault {
     #[must_use]
     pub fn timed_out(phase: Phase, limit: Duration) -> Self {
         let ms = limit.as_millis();
-        let limit = if ms % 1000 == 0 { format!("{} s", ms / 1000) } else { format!("{ms} ms") };
+        let limit = if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") };
         Self::new(FaultKind::TimedOut, phase, format!("no answer within {limit} in phase {phase}"))
     }
 

@@ -1,5 +1,8 @@
 //! The one integration binary: the product as users meet it, through its command line, its HTTP and a real browser.
 
+#![allow(clippy::print_stderr, reason = "a skipped test says so loudly, a failed one says what it saw")]
+#![allow(clippy::disallowed_methods, reason = "the product runs in real time here")]
+
 mod browser;
 mod cli;
 mod http;
