@@ -75,7 +75,12 @@ fn from_the_first_start_to_a_forgotten_password() {
     let forged = http::request(run.at, "POST", "/api/v1/targets/page/pause", &[("Cookie", &ann.cookie)], Some("{}"));
     assert_eq!(forged.status, 403, "{}", forged.text());
 
-    let made = ann.send(&run, "POST", "/api/v1/users", &json!({ "name": "bob", "role": "viewer", "password": "battery horse" }));
+    let made = ann.send(
+        &run,
+        "POST",
+        "/api/v1/users",
+        &json!({ "name": "bob", "role": "viewer", "password": "battery horse" }),
+    );
     assert_eq!(made.status / 100, 2, "{}", made.text());
     let bob = Session::of(&run, &sign_in(&run, "bob", "battery horse"));
     assert_eq!(bob.get(&run, "/api/v1/targets").status, 200);
@@ -86,13 +91,16 @@ fn from_the_first_start_to_a_forgotten_password() {
     let made = cli(&["token", "create", "ci", "--role", "operator", "--state", &state]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let bearer = format!("Bearer {}", String::from_utf8_lossy(&made.stdout).trim());
-    let pause = || http::request(run.at, "POST", "/api/v1/targets/page/pause", &[("Authorization", &bearer)], Some("{}"));
+    let pause =
+        || http::request(run.at, "POST", "/api/v1/targets/page/pause", &[("Authorization", &bearer)], Some("{}"));
     wait_for("a token made beside the running server works", || (pause().status / 100 == 2).then_some(()));
 
     let changed = cli_with_input(&["user", "password", "ann", "--state", &state], "another good password\n");
     assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
     wait_for("her old session has ended", || (ann.get(&run, "/api/v1/targets").status == 401).then_some(()));
-    wait_for("the new password works", || (sign_in(&run, "ann", "another good password").status / 100 == 2).then_some(()));
+    wait_for("the new password works", || {
+        (sign_in(&run, "ann", "another good password").status / 100 == 2).then_some(())
+    });
     let listed = cli(&["user", "list", "--state", &state]);
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(listed.contains("ann\tadministrator") && listed.contains("bob\tviewer"), "{listed}");

@@ -4,8 +4,6 @@ use crate::repository::Package;
 
 /// Packages that are built in two versions, and why that cannot be helped from here. Take a row out when it stops being true.
 pub(crate) const DOUBLES: &[(&str, &str)] = &[
-    ("base64", "yaml-edit still asks for 0.22"),
-    ("hashbrown", "rowan, under yaml-edit, still asks for 0.14"),
     ("syn", "the derive macros of tracing and asn1-rs are on 2, those of clap, serde and thiserror on 3"),
     ("synstructure", "follows syn: asn1-rs-derive on 0.13, the icu family on 0.14"),
 ];

@@ -20,7 +20,6 @@ const OWNED: &[(&str, &[&str], &str)] = &[
     ("rustls", &["net", "web", "streampulse", TESTKIT], "TLS goes through net; the binary installs the provider"),
     ("tokio-rustls", &["net", "web", TESTKIT], "TLS goes through net"),
     ("serde", &["web", "streampulse"], "serialisation lives at the edges, on types of their own"),
-    ("yaml-edit", &["engine"], "the configuration file belongs to engine"),
     ("saphyr-parser", &["engine", "web"], "the file is read by engine; web finds the places of secrets in its text"),
     ("argon2", &["web"], "passwords are web's"),
     ("clap", &["streampulse"], "arguments are the binary's"),
