@@ -12,4 +12,5 @@ pub mod resolve;
 pub mod task;
 mod tls;
 pub mod trust;
+pub mod udp;
 mod verify;

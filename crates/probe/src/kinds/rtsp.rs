@@ -11,7 +11,6 @@ mod connection;
 mod inband;
 mod media;
 mod session;
-mod udp;
 pub(crate) mod view;
 
 use std::time::Duration;

@@ -11,13 +11,13 @@ use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use net::attempt::Attempt;
 use net::dial::io_fault;
+use net::udp::{PortPair, Room};
 use tokio::time::{Instant, timeout_at};
 use wire::rtsp::{Lower, Method, Response, SessionHeader, Transport};
 use wire::sdp::{self, Direction, Media, MediaKind};
 use wire::tracks::{self, TrackInfo};
 
 use super::connection::{Connection, Incoming};
-use super::udp::{PortPair, Room};
 
 /// Tracks set up in one session at most: cameras announce two or three, and each costs a round trip.
 const MAX_TRACKS: usize = 16;
@@ -263,7 +263,7 @@ impl Playing {
     ) -> Poll<Result<Option<(usize, Bytes)>, Fault>> {
         for lane in &mut self.lanes {
             if let Way::Ports(pair) = &mut lane.way
-                && let Poll::Ready(got) = pair.poll_rtp(cx, &mut self.room)
+                && let Poll::Ready(got) = pair.poll_even(cx, &mut self.room)
             {
                 return Poll::Ready(got.map(|packet| Some((lane.track, packet))).map_err(|e| io_fault(phase, &e)));
             }

@@ -1,0 +1,145 @@
+//! Pairs of UDP ports, as RTP wants them: data on an even port, reports on the next one. Owns both sockets; believes only
+//! datagrams from the peer's address. Knows nothing of what is in a datagram.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::io::ReadBuf;
+use tokio::net::UdpSocket;
+
+/// Attempts at finding two free neighbouring ports. Half of all ports are odd, and neighbours are rarely taken.
+const MAX_PORT_TRIES: usize = 32;
+/// Largest datagram that is read whole: RTP is cut to fit a network's packets, and no network has larger ones (jumbo
+/// frames of 9000 bytes). A larger one is cut, not refused.
+const MAX_DATAGRAM_BYTES: usize = 16 * 1024;
+
+/// Two sockets on neighbouring ports.
+pub struct PortPair {
+    even: UdpSocket,
+    odd: UdpSocket,
+    peer: IpAddr,
+    /// Datagrams that did not come from the peer.
+    strangers: u64,
+}
+
+impl PortPair {
+    /// Opens a pair on `local` for datagrams of `peer`.
+    ///
+    /// # Errors
+    /// What the operating system says when it has no such pair to give.
+    pub async fn open(local: IpAddr, peer: IpAddr) -> io::Result<Self> {
+        let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+        for _ in 0..MAX_PORT_TRIES {
+            let first = UdpSocket::bind(SocketAddr::new(local, 0)).await?;
+            let port = first.local_addr()?.port();
+            let is_even = port.is_multiple_of(2);
+            let neighbour = if is_even { port.checked_add(1) } else { port.checked_sub(1) };
+            let Some(neighbour) = neighbour.filter(|&p| p > 0) else { continue };
+            match UdpSocket::bind(SocketAddr::new(local, neighbour)).await {
+                Ok(second) => {
+                    let (even, odd) = if is_even { (first, second) } else { (second, first) };
+                    return Ok(Self { even, odd, peer, strangers: 0 });
+                }
+                Err(e) => last = e,
+            }
+        }
+        Err(last)
+    }
+
+    /// Both ports, the even one first.
+    ///
+    /// # Errors
+    /// What the operating system says when a socket is gone.
+    pub fn ports(&self) -> io::Result<(u16, u16)> {
+        Ok((self.even.local_addr()?.port(), self.odd.local_addr()?.port()))
+    }
+
+    /// Datagrams on either port that came from elsewhere than the peer and were thrown away.
+    #[must_use]
+    pub fn strangers(&self) -> u64 {
+        self.strangers
+    }
+
+    /// The next datagram of the peer on the even port.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn poll_even(&mut self, cx: &mut Context<'_>, room: &mut Room) -> Poll<io::Result<Bytes>> {
+        poll(&self.even, self.peer, &mut self.strangers, cx, room)
+    }
+
+    /// The next datagram of the peer on the odd port.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn poll_odd(&mut self, cx: &mut Context<'_>, room: &mut Room) -> Poll<io::Result<Bytes>> {
+        poll(&self.odd, self.peer, &mut self.strangers, cx, room)
+    }
+}
+
+fn poll(
+    socket: &UdpSocket,
+    peer: IpAddr,
+    strangers: &mut u64,
+    cx: &mut Context<'_>,
+    room: &mut Room,
+) -> Poll<io::Result<Bytes>> {
+    loop {
+        let mut buffer = ReadBuf::new(room.bytes());
+        let from = ready!(socket.poll_recv_from(cx, &mut buffer))?;
+        if from.ip() == peer {
+            return Poll::Ready(Ok(Bytes::copy_from_slice(buffer.filled())));
+        }
+        *strangers += 1;
+    }
+}
+
+/// Room for one datagram, to be shared by all sockets of a look.
+#[derive(Default)]
+pub struct Room(Vec<u8>);
+
+impl Room {
+    fn bytes(&mut self) -> &mut [u8] {
+        self.0.resize(MAX_DATAGRAM_BYTES, 0);
+        &mut self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::net::Ipv4Addr;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[tokio::test]
+    async fn the_first_port_is_even_and_its_neighbour_is_ours() {
+        let mut pairs = Vec::new();
+        for _ in 0..20 {
+            let pair = PortPair::open(HERE, HERE).await.expect("free ports");
+            let (even, odd) = pair.ports().expect("bound");
+            assert_eq!((even % 2, odd), (0, even + 1));
+            pairs.push(pair);
+        }
+    }
+
+    #[tokio::test]
+    async fn datagrams_of_strangers_are_counted_and_dropped_on_both_ports() {
+        let mut pair = PortPair::open(HERE, HERE).await.expect("free ports");
+        let (even, odd) = pair.ports().expect("bound");
+        let stranger = UdpSocket::bind("127.0.0.2:0").await.expect("the whole of 127/8 is ours");
+        let peer = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+        for port in [even, odd] {
+            stranger.send_to(b"forged", (HERE, port)).await.expect("sent");
+            peer.send_to(format!("real {port}").as_bytes(), (HERE, port)).await.expect("sent");
+        }
+        let mut room = Room::default();
+        let data = poll_fn(|cx| pair.poll_even(cx, &mut room)).await.expect("a datagram");
+        assert_eq!((&data[..], pair.strangers()), (format!("real {even}").as_bytes(), 1));
+        let report = poll_fn(|cx| pair.poll_odd(cx, &mut room)).await.expect("a datagram");
+        assert_eq!((&report[..], pair.strangers()), (format!("real {odd}").as_bytes(), 2));
+    }
+}
