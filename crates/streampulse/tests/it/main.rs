@@ -5,6 +5,7 @@
 
 mod browser;
 mod cli;
+mod daily;
 mod http;
 mod people;
 mod reload;
