@@ -1,13 +1,15 @@
 //! How StreamPulse itself is, put together from the board, the loop and the store. Judges nothing itself.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use engine::cadence::Punctuality;
 use engine::handle::Handle;
 use model::board::Board;
 use model::event::Part;
 use model::status::Status;
 
-use crate::dto::health::{CountsDto, HealthDto, PartDto, ReadyDto};
+use crate::dto::health::{CountsDto, HealthDto, PartDto, PunctualityDto, ReadyDto};
 use crate::masks::hide_in_words;
 use crate::pulse::Pulse;
 
@@ -39,6 +41,7 @@ pub fn of(handle: &Handle, board: &Board, pulse: &Pulse) -> HealthDto {
             *part = PartDto::new(Some(("the engine's loop does not turn".to_owned(), board.at.0)));
         }
         part.board_age_ms = Some(u64::try_from(now.since(board.at).as_millis()).unwrap_or(u64::MAX));
+        part.punctuality = Some(PunctualityDto::from(&pulse.punctuality()));
     }
     if let (Some(part), Some(problem)) = (parts.get_mut(Part::Config.as_str()), board.health.config_problems.first())
         && part.ok
@@ -69,7 +72,17 @@ impl PartDto {
             size_bytes: None,
             last_commit_at: None,
             board_age_ms: None,
+            punctuality: None,
         }
+    }
+}
+
+impl From<&Punctuality> for PunctualityDto {
+    fn from(seen: &Punctuality) -> Self {
+        // Upwards, so that a look that was late at all is never told as punctual.
+        let ms = |late: Duration| u64::try_from(late.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        let (p99_ms, worst_ms) = (ms(seen.quantile(0.99)), ms(seen.worst));
+        Self { rounds: seen.rounds, missed: seen.missed, p99_ms, worst_ms }
     }
 }
 

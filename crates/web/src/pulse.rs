@@ -1,9 +1,10 @@
-//! Whether the engine's loop turns: asked for over and over by one task, remembered for everybody.
+//! Whether the engine's loop turns, and how punctually: asked for over and over by one task, remembered for everybody.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use engine::cadence::Punctuality;
 use engine::handle::Handle;
 use net::task::Tasks;
 
@@ -18,13 +19,16 @@ pub struct Pulse {
     handle: Handle,
     /// Milliseconds of the monotonic clock.
     felt_at: Arc<AtomicU64>,
+    /// What it answered.
+    punctuality: Arc<Mutex<Punctuality>>,
 }
 
 impl Pulse {
     /// Starts the task that feels it.
     #[must_use]
     pub fn start(handle: Handle, tasks: &Tasks) -> Self {
-        let this = Self { felt_at: Arc::new(AtomicU64::new(millis(&handle))), handle };
+        let felt_at = Arc::new(AtomicU64::new(millis(&handle)));
+        let this = Self { handle, felt_at, punctuality: Arc::default() };
         let (own, cancelled) = (this.clone(), tasks.cancelled());
         tasks.spawn("pulse", async move {
             tokio::select! {
@@ -40,11 +44,18 @@ impl Pulse {
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            // Any answer will do; a loop that ended gives none.
-            if self.handle.punctuality().await.is_some() {
+            // A loop that ended gives no answer.
+            if let Some(punctuality) = self.handle.punctuality().await {
+                *self.punctuality.lock().unwrap_or_else(PoisonError::into_inner) = punctuality;
                 self.felt_at.store(millis(&self.handle), Ordering::Relaxed);
             }
         }
+    }
+
+    /// How punctual the looks were when the loop last answered.
+    #[must_use]
+    pub fn punctuality(&self) -> Punctuality {
+        self.punctuality.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the loop answered lately.

@@ -29,6 +29,22 @@ pub struct PartDto {
     /// Age of the newest board in milliseconds (engine).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub board_age_ms: Option<u64>,
+    /// How punctual the looks are (engine).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub punctuality: Option<PunctualityDto>,
+}
+
+/// How punctual the looks are, counted since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PunctualityDto {
+    /// Looks that began by their cadence.
+    pub rounds: u64,
+    /// Looks that did not begin because the one before was still under way.
+    pub missed: u64,
+    /// 99 of 100 looks began less than this many milliseconds late; exact to a factor of two.
+    pub p99_ms: u64,
+    /// Milliseconds that the latest one was late.
+    pub worst_ms: u64,
 }
 
 /// How many targets are in which status.

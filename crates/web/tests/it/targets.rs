@@ -163,6 +163,10 @@ async fn health_says_what_is_well() {
     for part in ["store", "engine", "clock", "config"] {
         assert_eq!(health["parts"][part]["ok"], true, "{part}");
     }
+    let deadline = tokio::time::Instant::now() + crate::rig::PATIENCE;
+    while admin.get("/api/v1/health").await.json()["parts"]["engine"]["punctuality"]["rounds"] == 0 {
+        assert!(tokio::time::Instant::now() < deadline, "three targets were looked at, and no round was counted");
+    }
     std::fs::write(rig.config_path(), "targets: [").expect("written");
     let board = rig.handle.board().wait_for(|b| !b.health.config_problems.is_empty()).await.map(|_| ());
     tokio::time::timeout(crate::rig::PATIENCE, async { board.expect("runs") }).await.expect("seen");
