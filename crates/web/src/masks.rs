@@ -67,4 +67,6 @@ pub fn without_places(text: &str) -> String {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -140,29 +140,74 @@ pub fn hide(text: &str) -> String {
     }
     edits.sort_by_key(|(range, _)| range.start);
     edits.dedup_by(|later, earlier| later.0.start < earlier.0.end);
+    let parsed = super::tree::parse(text).is_some();
     let hidden = apply(text, &edits);
     // Comments, and whatever the walk could not reach, are looked at line by line.
-    hidden.split_inclusive('\n').map(hide_line).collect()
+    let mut inside = None;
+    hidden
+        .split_inclusive('\n')
+        .map(|line| if parsed { hide_line(line) } else { hide_broken(line, &mut inside) })
+        .collect()
 }
 
-/// A line with the passwords of its URLs hidden, and the value of a secret key too when the line is a comment or the
-/// walk did not see it.
+/// A line of a file that is no YAML. `inside` is the indent of a secret key whose value stands on the lines below.
+fn hide_broken(line: &str, inside: &mut Option<usize>) -> String {
+    let body = line.trim();
+    let indent = line.len() - line.trim_start().len();
+    if let Some(key_indent) = *inside {
+        let mistyped = !body.contains(':') && !body.starts_with('-');
+        if body.is_empty() || indent > key_indent || mistyped {
+            return if body.is_empty() { line.to_owned() } else { line.replacen(body, MASK, 1) };
+        }
+        *inside = None;
+    }
+    let opens = body.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '|' | '>' | '+' | '-' | ' '));
+    if let Some(key) = opens.strip_suffix(':')
+        && is_secret_key(last_word(key))
+    {
+        *inside = Some(indent);
+    }
+    hide_line(line)
+}
+
+/// A line with the passwords of its URLs hidden, and the values of secret keys too where the walk did not see them: in
+/// comments and in files that are no YAML.
 pub(crate) fn hide_line(line: &str) -> String {
     let line = super::hide_in_words(line);
-    let body = line.trim_start().trim_start_matches(['#', '-', ' ', '\t']);
-    let Some((key, value)) = body.split_once(':') else { return line };
-    let name = key.trim().trim_matches(['"', '\'']);
-    let bare = value.trim();
-    let plain_key = !name.is_empty() && name.len() <= 64 && !name.contains(char::is_whitespace);
-    let hidden = bare.contains(MASK) || urls::is_reference(bare.trim_matches(['"', '\'']));
-    let opens_section = bare.is_empty() || bare.starts_with('#') || matches!(bare, "~" | "null" | "|" | ">");
-    if !plain_key || hidden || opens_section || !is_secret_key(name) || bare.starts_with(['{', '[', '&', '*']) {
-        return line;
+    let edits: Vec<_> = secret_values(&line).into_iter().map(|range| (range, quote(MASK))).collect();
+    apply(&line, &edits)
+}
+
+/// The key that a text ends with, without its quotes.
+fn last_word(text: &str) -> &str {
+    let bare = text.trim_end().trim_end_matches(['"', '\'']);
+    bare.rsplit(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-')).next().unwrap_or_default()
+}
+
+/// Where the values of secret keys stand in a line, `key: value` or `{key: value, ...}`.
+fn secret_values(line: &str) -> Vec<Range<usize>> {
+    let mut out: Vec<Range<usize>> = Vec::new();
+    for (colon, _) in line.match_indices(':') {
+        let head = &line[..colon];
+        let rest = &line[colon + 1..];
+        let separated = rest.is_empty() || rest.starts_with(char::is_whitespace) || head.ends_with(['"', '\'']);
+        if !separated || !is_secret_key(last_word(head)) || out.last().is_some_and(|r| colon < r.end) {
+            continue;
+        }
+        let start = colon + 1 + (rest.len() - rest.trim_start().len());
+        let value = line[start..].trim_end();
+        let value = match value.chars().next() {
+            Some(q @ ('"' | '\'')) => value[1..].find(q).map_or(value, |end| &value[..end + 2]),
+            _ if head.contains('{') => value.split([',', '}']).next().unwrap_or_default().trim_end(),
+            _ => value,
+        };
+        let shown = value.is_empty() || value.contains(MASK) || urls::is_reference(value.trim_matches(['"', '\'']));
+        let structure = value.starts_with(['{', '[', '&', '*', '#', '|', '>']) || matches!(value, "~" | "null");
+        if !shown && !structure {
+            out.push(start..start + value.len());
+        }
     }
-    let value_at = line.len() - value.len();
-    let start = value_at + (value.len() - value.trim_start().len());
-    let end = start + bare.len();
-    format!("{}\"{MASK}\"{}", &line[..start], &line[end..])
+    out
 }
 
 /// Applies replacements that are in order and do not overlap.

@@ -1,12 +1,12 @@
 //! Puts secrets back where `***` stands. A secret returns only to its own place and its own host: a mask must not be a
 //! way to send somebody's password elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use model::conf::{Place, Problem};
 use serde_json::Value;
 
-use super::find::{Slot, apply, hide_line, quote, slots};
+use super::find::{Slot, apply, quote, slots};
 use super::{MASK, urls};
 
 /// Puts the secrets of `old` in place of the masks in `new`.
@@ -81,23 +81,24 @@ fn place(text: &str, byte: usize) -> Option<Place> {
     Some(Place { line: u32::try_from(line).ok()?, column: u32::try_from(column).ok()? })
 }
 
-/// Comment lines that still carry a mask get their old text back, when exactly that line was there before.
+/// Comment lines that still carry a mask get their old text back, when such a line was there before. Lines that look the
+/// same when hidden come back in their order.
 fn restore_comments(new: &str, old: &str) -> String {
     if !new.contains(MASK) {
         return new.to_owned();
     }
-    let mut before: BTreeMap<String, &str> = BTreeMap::new();
-    for line in old.split_inclusive('\n') {
-        let hidden = hide_line(line);
+    let mut before: BTreeMap<String, VecDeque<&str>> = BTreeMap::new();
+    for (hidden, line) in super::hide(old).split_inclusive('\n').zip(old.split_inclusive('\n')) {
         if hidden != line {
-            before.insert(hidden.trim_end().to_owned(), line.trim_end());
+            before.entry(hidden.trim_end().to_owned()).or_default().push_back(line.trim_end());
         }
     }
-    let back = |line: &str| match before.get(line.trim_end()) {
-        Some(old) if line.contains(MASK) => format!("{old}{}", &line[line.trim_end().len()..]),
-        _ => line.to_owned(),
+    let mut back = |line: &str| {
+        let known = before.get_mut(line.trim_end()).filter(|_| line.contains(MASK));
+        let old = known.and_then(|lines| if lines.len() > 1 { lines.pop_front() } else { lines.front().copied() });
+        old.map_or(line.to_owned(), |old| format!("{old}{}", &line[line.trim_end().len()..]))
     };
-    new.split_inclusive('\n').map(back).collect()
+    new.split_inclusive('\n').map(&mut back).collect()
 }
 
 /// Names a target of the file, which may have an id, else a name, else only its place in the list.

@@ -171,3 +171,25 @@ fn the_public_learns_no_places() {
         assert_eq!(without_places(text), shown);
     }
 }
+
+#[test]
+fn every_secret_key_of_the_configuration_is_known_by_its_name() {
+    use model::conf::{Field, Type};
+    fn walk(fields: &[Field], seen: &mut usize) {
+        for field in fields {
+            match field.ty {
+                Type::Secret | Type::MapOf(Type::Secret) | Type::List(Type::Secret) => {
+                    *seen += 1;
+                    assert!(is_secret_key(field.key), "{} would be shown", field.key);
+                }
+                Type::Section(inner) | Type::Sections(inner) => walk(inner, seen),
+                _ => {}
+            }
+        }
+    }
+    let mut seen = 0;
+    for section in engine::config::describe() {
+        walk(&section.fields, &mut seen);
+    }
+    assert!(seen > 0, "the description names secret keys");
+}

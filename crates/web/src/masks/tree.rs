@@ -44,11 +44,12 @@ enum Open {
     Map { pairs: Vec<(String, Item)>, key: Option<String> },
 }
 
-/// Reads the first document. `None` when the text is no YAML or is nested too deeply.
+/// Reads a text that is one mapping. `None` when it is no YAML to its end, something else, or nested too deeply.
 pub(crate) fn parse(text: &str) -> Option<Item> {
     let bytes_at: Vec<usize> = text.char_indices().map(|(i, _)| i).chain([text.len()]).collect();
     let place = |chars: usize| bytes_at.get(chars).copied().unwrap_or(text.len());
     let mut open: Vec<Open> = Vec::new();
+    let mut root = None;
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.ok()?;
@@ -76,11 +77,12 @@ pub(crate) fn parse(text: &str) -> Option<Item> {
                 Open::Seq(items) => Item::Seq(items),
                 Open::Map { pairs, .. } => Item::Map(pairs),
             },
-            Event::DocumentEnd | Event::StreamEnd => return None,
+            Event::StreamEnd => return root.filter(|r| matches!(r, Item::Map(_))),
             _ => continue,
         };
         match open.last_mut() {
-            None => return Some(done),
+            None if root.is_some() => return None,
+            None => root = Some(done),
             Some(Open::Seq(items)) => items.push(done),
             Some(Open::Map { pairs, key }) => match key.take() {
                 Some(key) => pairs.push((key, done)),

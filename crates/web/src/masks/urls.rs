@@ -35,10 +35,11 @@ fn scan(text: &str, in_words: bool) -> Vec<UrlSecret> {
         let end = start + url_length(&flat[start..], in_words);
         one_url(text, &flat, start..end, number, &mut out);
         number += 1;
-        from = start.max(end);
+        from = start; // a URL may stand inside another one
     }
     inside_references(text, &mut out);
-    out.sort_by_key(|s| s.range.start);
+    out.sort_by_key(|s| (s.range.start, std::cmp::Reverse(s.range.end)));
+    out.dedup_by(|later, earlier| later.range.start < earlier.range.end);
     out
 }
 
@@ -96,35 +97,46 @@ fn push(text: &str, range: Range<usize>, part: String, out: &mut Vec<UrlSecret>)
 
 /// URLs that stand inside `${NAME:-default}`.
 fn inside_references(text: &str, out: &mut Vec<UrlSecret>) {
-    let mut from = 0;
-    while let Some(open) = text[from..].find("${") {
-        let open = from + open;
-        let Some(close) = text[open..].find('}') else { return };
-        let inner = open + 2..open + close;
-        if let Some(dash) = text[inner.clone()].find(":-") {
-            let base = inner.start + dash + 2;
-            for secret in secrets(&text[base..inner.end]) {
-                let range = base + secret.range.start..base + secret.range.end;
-                let known = out.iter().any(|s| s.range.start < range.end && range.start < s.range.end);
-                if !known {
-                    out.push(UrlSecret { range, part: format!("default/{}", secret.part) });
-                }
+    for whole in references(text) {
+        let inner = whole.start + 2..whole.end - 1;
+        let Some(dash) = text[inner.clone()].find(":-") else { continue };
+        let base = inner.start + dash + 2;
+        for secret in secrets(&text[base..inner.end]) {
+            let range = base + secret.range.start..base + secret.range.end;
+            let known = out.iter().any(|s| s.range.start < range.end && range.start < s.range.end);
+            if !known {
+                out.push(UrlSecret { range, part: format!("default/{}", secret.part) });
             }
         }
-        from = open + close;
     }
 }
 
-/// The text with every `${...}` overwritten by as many letters, so that the signs inside do not count.
-fn without_references(text: &str) -> String {
-    let mut out = text.to_owned();
+/// Where `${NAME}` and `${NAME:-default}` stand.
+fn references(text: &str) -> Vec<Range<usize>> {
+    let mut out = Vec::new();
     let mut from = 0;
     while let Some(open) = text[from..].find("${") {
         let open = from + open;
-        let Some(close) = text[open..].find('}') else { break };
-        let end = open + close + 1;
-        out.replace_range(open..end, &"x".repeat(end - open));
-        from = end;
+        let name = text[open + 2..].bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        let after = open + 2 + name;
+        let close = text[after..].find(['}', '\n']).map(|at| after + at).filter(|at| text[*at..].starts_with('}'));
+        match close {
+            Some(close) if name > 0 && (close == after || text[after..].starts_with(":-")) => {
+                out.push(open..close + 1);
+                from = close + 1;
+            }
+            _ => from = open + 2,
+        }
+    }
+    out
+}
+
+/// The text with every reference overwritten by as many letters, so that the signs inside do not count.
+fn without_references(text: &str) -> String {
+    let mut out = text.to_owned();
+    for range in references(text) {
+        let letters = "x".repeat(range.len());
+        out.replace_range(range, &letters);
     }
     out
 }
