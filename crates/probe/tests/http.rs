@@ -4,15 +4,18 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use model::conf::{Node, Value};
 use model::reading::{Depth, FactValue, Media, fact as key};
 use model::target::Target;
+use net::clock::SystemClock;
+use probe::preview::snapshot;
 use support::{fact, look, outcome, tracks, words};
 use testkit::bad;
-use testkit::http::{HttpPeer, Reply, routes};
-use testkit::mjpeg::{Camera, camera};
+use testkit::http::{HttpPeer, Reply, digest_by, routes};
+use testkit::mjpeg::{Camera, PICTURE, camera};
 use testkit::tls::{Authority, Certificate};
 use testkit::wait::wait_for;
 
@@ -132,6 +135,43 @@ async fn passwords_are_used_when_asked_for_and_wrong_ones_are_told() {
     let url = peer.url("/echo").replace("://", "://viewer:s3cret@");
     assert_eq!(outcome(&look(&target("http", &url, &[])).await), "up");
     assert!(peer.requests().last().is_some_and(|r| r.header("Authorization").is_none()));
+}
+
+/// A server with one nonce for everybody, whose other clients make it change: `nonces` are those in force, request by
+/// request. Answers with a picture, which every kind here takes.
+async fn busy(nonces: &'static [&'static str]) -> HttpPeer {
+    let turn = AtomicUsize::new(0);
+    HttpPeer::with(move |request| {
+        let nonce = nonces[turn.fetch_add(1, Ordering::SeqCst).min(nonces.len() - 1)];
+        let picture = vec![("Content-Type".to_owned(), "image/jpeg".to_owned())];
+        digest_by(request, nonce, Reply::Whole(200, picture, PICTURE.to_vec()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_nonce_that_another_client_voids_is_answered_once_more() {
+    const REFUSED: &str = "auth_required (first_byte)";
+    for (nonces, password, expected, requests) in [
+        (&["a"][..], "s3cret", "up", 2),
+        (&["a", "b"], "s3cret", "up", 3),
+        (&["a", "b", "c", "d"], "s3cret", REFUSED, 3),
+        (&["a"], "wr0ng", REFUSED, 2),
+        (&["a", "b"], "wr0ng", REFUSED, 3),
+    ] {
+        for kind in ["http", "mjpeg"] {
+            let peer = busy(nonces).await;
+            let url = peer.url("/x").replace("://", &format!("://viewer:{password}@"));
+            assert_eq!(outcome(&look(&target(kind, &url, &[])).await), expected, "{kind} {nonces:?}");
+            assert_eq!(peer.requests().len(), requests, "{kind} {nonces:?}");
+
+            let peer = busy(nonces).await;
+            let url = peer.url("/x").replace("://", &format!("://viewer:{password}@"));
+            let taken = snapshot(&target(kind, &url, &[]), &SystemClock::new(), PATIENCE).await;
+            let outcome = taken.map_or_else(|f| format!("{} ({})", f.kind, f.phase), |_| "up".to_owned());
+            assert_eq!((outcome.as_str(), peer.requests().len()), (expected, requests), "preview of {kind} {nonces:?}");
+        }
+    }
 }
 
 #[tokio::test]

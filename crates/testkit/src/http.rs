@@ -274,7 +274,12 @@ pub fn basic(request: &Request, reply: Reply) -> Reply {
 /// `reply` for whoever knows the password, by Digest with MD5 and `qop=auth` (RFC 7616).
 #[must_use]
 pub fn digest(request: &Request, reply: Reply) -> Reply {
-    const NONCE: &str = "c2NyaXB0ZWQ";
+    digest_by(request, "c2NyaXB0ZWQ", reply)
+}
+
+/// The same with `nonce` in force: an answer to any other one is refused, and nothing says that it was too old.
+#[must_use]
+pub fn digest_by(request: &Request, nonce: &str, reply: Reply) -> Reply {
     let header = request.header("Authorization").unwrap_or_default();
     let field = |name: &str| {
         header.trim_start_matches("Digest ").split(',').find_map(|part| {
@@ -287,11 +292,11 @@ pub fn digest(request: &Request, reply: Reply) -> Reply {
         let secret = md5(format!("{USER}:lab:{PASSWORD}"));
         let what = md5(format!("{}:{}", request.method, field("uri").filter(|u| *u == request.target)?));
         let (nc, cnonce) = (field("nc")?, field("cnonce")?);
-        Some(md5(format!("{secret}:{NONCE}:{nc}:{cnonce}:auth:{what}")))
+        Some(md5(format!("{secret}:{nonce}:{nc}:{cnonce}:auth:{what}")))
     })();
     if answer.is_some() && answer == field("response") && field("username").as_deref() == Some(USER) {
         return reply;
     }
-    let challenge = format!("Digest realm=\"lab\", nonce=\"{NONCE}\", qop=\"auth\", algorithm=MD5");
+    let challenge = format!("Digest realm=\"lab\", nonce=\"{nonce}\", qop=\"auth\", algorithm=MD5");
     Reply::text(401, "").with("WWW-Authenticate", challenge)
 }

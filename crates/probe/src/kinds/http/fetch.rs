@@ -11,7 +11,7 @@ use model::reading::{Reading, fact};
 use net::attempt::Attempt;
 use net::http::{self, HeaderName, HeaderValue, Method, Request, Response};
 use net::trust::{CLIENT_CERTIFICATE_WANTED, TlsOptions};
-use wire::auth;
+use wire::auth::{self, Challenge};
 
 use crate::kind::client_nonce;
 
@@ -108,7 +108,41 @@ fn is_private(name: &HeaderName) -> bool {
     is_secret_name(name.as_str()) || matches!(name.as_str(), "cookie" | "host")
 }
 
-/// Sends the request; answers a challenge once, and once more when the nonce was too old.
+/// Answers to challenges that one request may cost: one as a rule, and one more when the nonce was replaced meanwhile.
+const MAX_ANSWERS: u32 = 2;
+
+/// How one request fared with its challenges.
+#[derive(Default)]
+struct Tries {
+    answers: u32,
+    /// The nonce of the last answer; none when that was not Digest.
+    nonce: Option<String>,
+}
+
+impl Tries {
+    /// Whether answering `challenge` can tell more than the answers so far. The same password to the same nonce cannot; to
+    /// another nonce it can: cameras with one nonce for everybody void ours, without calling it stale, when somebody else
+    /// signs in between our two requests.
+    fn may_answer(&self, challenge: &Challenge) -> bool {
+        match (self.answers, challenge) {
+            (0, _) => true,
+            (1..MAX_ANSWERS, Challenge::Digest(digest)) => {
+                digest.stale || self.nonce.as_ref().is_some_and(|answered| *answered != digest.nonce)
+            }
+            _ => false,
+        }
+    }
+
+    fn answered(&mut self, challenge: &Challenge) {
+        self.answers += 1;
+        self.nonce = match challenge {
+            Challenge::Digest(digest) => Some(digest.nonce.clone()),
+            Challenge::Basic { .. } => None,
+        };
+    }
+}
+
+/// Sends the request; answers a challenge, and once more where [`Tries`] sees sense in it.
 async fn signed_in(
     at: &mut Attempt<'_>,
     request: &Request,
@@ -117,8 +151,7 @@ async fn signed_in(
 ) -> Result<Response, Fault> {
     let tls = (request.address.scheme() == "https").then_some(ask.tls);
     let mut reply = http::send(at, request, tls, reading).await?;
-    let mut answered = false;
-    let mut stale = false;
+    let mut tries = Tries::default();
     while reply.status == 401 {
         let credentials = request.address.credentials();
         if credentials.is_none() && (ask.accepts)(401) {
@@ -139,11 +172,10 @@ async fn signed_in(
             let asks = format!("the server asks for a user name and password ({scheme}, realm {realm:?})");
             return refused(format!("{asks}, none is configured"));
         };
-        if answered && (stale || !challenge.is_stale()) {
+        if !tries.may_answer(challenge) {
             return refused(format!("the server refuses the user name or password ({scheme})"));
         }
-        stale |= answered;
-        answered = true;
+        tries.answered(challenge);
         let (method, uri) = (request.method.as_str(), request.address.path_and_query());
         let nonce = client_nonce(Phase::FirstByte)?;
         let value = auth::respond(challenge, &known.user, known.password.expose(), method, &uri, 1, &nonce);
