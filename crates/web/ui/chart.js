@@ -9,6 +9,8 @@ const TICK_PX = 110;
 const PAD = { left: 52, right: 10, top: 10, bottom: 24 };
 const DAY_MS = 86400000;
 
+const axis = (ms) => (ms >= 1000 ? `${Math.round(ms / 10) / 100} s` : millis(ms));
+
 function niceMax(value) {
   const step = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
   for (const m of [1, 2, 5, 10]) if (m * step >= value) return m * step;
@@ -39,7 +41,7 @@ function paintChart(box, W, points, from, to, gap) {
   const svg = s('svg', { viewBox: `0 0 ${W} ${H}`, width: W, height: H, role: 'img', 'aria-label': `response time, at most ${millis(max)}` });
   for (let i = 0; i <= 4; i++) {
     const ms = (max / 4) * i;
-    svg.append(s('line', { class: 'grid', x1: PAD.left, x2: W - PAD.right, y1: y(ms), y2: y(ms) }), s('text', { x: PAD.left - 6, y: y(ms) + 4, 'text-anchor': 'end' }, millis(ms)));
+    svg.append(s('line', { class: 'grid', x1: PAD.left, x2: W - PAD.right, y1: y(ms), y2: y(ms) }), s('text', { x: PAD.left - 6, y: y(ms) + 4, 'text-anchor': 'end' }, axis(ms)));
   }
   const ticks = Math.max(2, Math.min(8, Math.floor((W - PAD.left) / TICK_PX)));
   for (let i = 0; i <= ticks; i++) {
@@ -95,8 +97,9 @@ function pointer(box, svg, points, names, x) {
   });
 }
 
-/** A strip of statuses over time from changes [{at, from, to}], oldest first. */
-export function statusStrip(changes, from, to, current) {
+/** A strip of statuses over time from changes [{at, from, to}] in any order. */
+export function statusStrip(rows, from, to, current) {
+  const changes = [...rows].sort((a, b) => a.at - b.at);
   const node = h('div', { class: 'strip', role: 'img', 'aria-label': 'status over time' });
   let at = from;
   let status = changes.length ? changes[0].from : current;

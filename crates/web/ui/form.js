@@ -45,9 +45,12 @@ export function input(field, value) {
   }
   control.name = field.key;
   const range = field.min !== null && field.min !== undefined && field.type !== 'text' ? ` Accepted: ${field.min} to ${field.max}.` : '';
-  const node = h('div', { class: 'field' }, h('label', { class: 'label', for: id }, label(field.key), field.required ? ' *' : ''), control, problem, h('span', { class: 'help' }, `${field.doc}${range}`));
+  const node = h('div', { class: 'field' }, h('label', { class: 'label', for: id }, label(field.key), field.required ? ' *' : ''), control, problem, h('span', { class: 'help' }, prose(`${field.doc}${range}`)));
   return { key: field.key, node, control, read, problem(text) { problem.hidden = !text; put(problem, text || ''); node.classList.toggle('wrong', Boolean(text)); } };
 }
+
+/** Words between backticks are code. */
+const prose = (text) => text.split('`').map((part, i) => (i % 2 ? h('code', {}, part) : part));
 
 function select(id, options, value) {
   const node = h('select', { class: 'input', id }, options.map(([v, l]) => h('option', { value: v }, l)));

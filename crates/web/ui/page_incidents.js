@@ -20,7 +20,7 @@ export function make() {
     h('td', {}, link(`/streams/${encodeURIComponent(i.target)}`, {}, i.name)),
     h('td', { class: 'nowrap' }, dateTime(i.opened_at)),
     h('td', { class: 'nowrap' }, i.closed_at ? dateTime(i.closed_at) : 'still open'),
-    h('td', { class: 'nowrap num', 'data-label': 'lasted' }, span((i.closed_at || serverNow()) - i.opened_at)),
+    h('td', { class: 'nowrap num', 'data-label': 'for' }, span((i.closed_at || serverNow()) - i.opened_at)),
     h('td', { class: 'wrap' }, i.cause));
 
   async function load(fresh) {

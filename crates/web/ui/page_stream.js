@@ -9,15 +9,14 @@ import { now, serverNow, subscribe } from './live.js';
 import { previewCard } from './preview.js';
 
 const HOUR = 3600000;
-const WINDOWS = { '30 min': [HOUR / 2, null], '3 h': [3 * HOUR, null], '24 h': [24 * HOUR, 'minute'], '7 d': [168 * HOUR, 'hour'], '30 d': [720 * HOUR, 'hour'], '1 y': [8760 * HOUR, 'day'] };
+const WINDOWS = { '10 min': [HOUR / 6, null], '1 h': [HOUR, null], '24 h': [24 * HOUR, 'minute'], '7 d': [168 * HOUR, 'hour'], '30 d': [720 * HOUR, 'hour'], '1 y': [8760 * HOUR, 'day'] };
 const STEP = { minute: 60000, hour: HOUR, day: 24 * HOUR };
+const FULL_BAR = 60; // beats the server keeps on the board
 const PAGE_ROWS = 50;
 // The store writes in batches: what was just seen can be read a little later.
 const LOOKS_EVERY_MS = 2000;
 // A window with more looks than this is drawn from minutes: the screen has no more columns anyway.
 const MAX_RAW_ROWS = 2500;
-// Streams looked at this often fill half an hour well; others begin with three hours.
-const OFTEN_MS = 10000;
 
 const card = (title, tools, ...body) => h('section', { class: 'card' }, h('header', {}, h('h2', {}, title), tools ? h('div', { class: 'tools' }, tools) : null), h('div', { class: 'body' }, body));
 
@@ -82,6 +81,13 @@ function lastFacts(t) {
   ];
 }
 
+/** A stream that is watched since a moment ago shows that moment; one that is looked at rarely shows a day. */
+function firstWindow(t) {
+  if (!t || t.interval_ms > HOUR / 12) return '24 h';
+  const isNew = t.beats.length < FULL_BAR && serverNow() - (t.beats[0]?.[0] ?? 0) < WINDOWS['10 min'][0];
+  return isNew ? '10 min' : '1 h';
+}
+
 /** The chart with its window buttons; answers {node, refresh, destroy}. */
 function history(id) {
   const chart = responseChart();
@@ -89,7 +95,7 @@ function history(id) {
   const words = h('p', { class: 'muted' });
   const failed = h('p', { class: 'notice bad', hidden: true });
   const seg = segments('Window', Object.keys(WINDOWS).map((k) => [k, k]), (k) => { current = k; draw(); });
-  let current = (now.targets.get(id)?.interval_ms ?? 0) <= OFTEN_MS ? '30 min' : '3 h';
+  let current = firstWindow(now.targets.get(id));
   let turn = 0;
   const draw = async () => {
     const mine = ++turn;
@@ -175,7 +181,7 @@ function incidents(id) {
 export function make({ id: rawId, go }) {
   const id = decodeURIComponent(rawId);
   const node = h('div', { class: 'stack' });
-  const parts = { pill: h('span', { class: 'pill' }), name: h('h1', { class: 'wrap' }), url: h('span', { class: 'mono muted wrap' }), tags: h('span', { class: 'row' }), acts: h('div', { class: 'actions' }), why: h('div', { class: 'notice', role: 'status' }), stats: h('div', { class: 'stats' }), beats: beatBar(60), tracks: h('div'), facts: factList() };
+  const parts = { pill: h('span', { class: 'pill' }), name: h('h1', { class: 'wrap' }), url: h('span', { class: 'mono muted wrap' }), tags: h('span', { class: 'row' }), acts: h('div', { class: 'actions' }), why: h('div', { class: 'notice', role: 'status' }), stats: h('div', { class: 'stats' }), beats: beatBar(FULL_BAR), tracks: h('div'), facts: factList() };
   let built = null;
   let actionsKey = '';
 

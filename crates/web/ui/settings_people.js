@@ -17,7 +17,7 @@ export function users() {
   const load = async () => {
     try {
       const { users: list } = await get('/users');
-      put(body, list.map((u) => {
+      put(body, list.length ? list.map((u) => {
         const role = roleSelect(u.role);
         role.onchange = attempt(() => patch(`/users/${encodeURIComponent(u.name)}`, { role: role.value }), load);
         const password = h('input', { class: 'input', type: 'password', autocomplete: 'new-password', placeholder: 'New password', 'aria-label': `New password of ${u.name}` });
@@ -25,7 +25,7 @@ export function users() {
           h('td', {}, h('form', { class: 'row', onsubmit: (e) => { e.preventDefault(); attempt(async () => { await patch(`/users/${encodeURIComponent(u.name)}`, { password: password.value }); toast(`The password of ${u.name} is changed`); }, load)(); } }, h('span', { class: 'grow' }, password), h('button', { class: 'btn small', type: 'submit' }, 'Change'))),
           h('td', { class: 'nowrap' }, dateTime(u.created_at)),
           h('td', { class: 'right' }, h('button', { class: 'btn small danger', type: 'button', onclick: attempt(async () => { if (await ask(`Delete ${u.name}?`, 'Open sessions of this user end at once.', 'Delete')) await del(`/users/${encodeURIComponent(u.name)}`); }, load) }, 'Delete')));
-      }));
+      }) : h('tr', {}, h('td', { colspan: 5, class: 'muted' }, 'There are no users.')));
     } catch (e) { toast(e.message, 'bad'); }
   };
   const name = h('input', { class: 'input', autocomplete: 'off', required: true });

@@ -37,7 +37,8 @@ fn a_stream_shows_its_past_in_the_chosen_zone() {
     page.sees(history, &shown_in("Asia/Kolkata"));
     page.sees(history, "503");
     page.until("the chart has areas", "document.querySelectorAll('.chart svg path').length > 1");
-    page.until("the strip has the outage", "document.querySelector('.strip .down')");
+    let strip = "[...document.querySelectorAll('.strip i')].map((i) => i.className).join(' ')";
+    page.until("the strip tells it in order", &format!("{strip} === 'unknown up down up'"));
     page.sees("//section[.//h2[text()='Incidents']]", "lasted");
     page.sees(".facts", "Phases");
     page.click("[data-value='24 h']");
