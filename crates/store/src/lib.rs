@@ -6,6 +6,7 @@ mod backup;
 mod codes;
 mod connect;
 mod error;
+mod legacy;
 mod lock;
 mod pool;
 mod queue;
