@@ -70,6 +70,9 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
     if let Some(folder) = database.parent() {
         make_private(folder);
     }
+    if let Some(aside) = Store::set_aside_2x(&database)? {
+        tracing::warn!(old = %aside.display(), "the history of StreamPulse 2.x was set aside; a new one begins");
+    }
     let (store, opened) =
         Store::open(store_settings(&config, &database), Arc::clone(&clock)).map_err(|e| anyhow::anyhow!("{e}"))?;
     if opened.blinded > 0 {
