@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use self::codec::Worker;
 use crate::kind::{AUTH_FIELDS, option_secrets, within};
+use crate::kinds::http;
 use crate::kinds::mjpeg::{Mjpeg, Pictures};
 use crate::kinds::rtsp::Rtsp;
 use crate::kinds::rtsp::view::{Codec, View};
@@ -47,7 +48,7 @@ pub enum Picture {
 }
 
 /// One picture of `target` within `limit`: the next key frame of an RTSP stream, the next frame of an MJPEG one, or the
-/// picture that an http URL answers with (its `headers` options are not sent).
+/// picture that an http URL answers with (its request headers are sent, its method and body are not).
 ///
 /// # Errors
 /// The faults of a look; no media when no picture came in time; tool missing for codecs and kinds without pictures here;
@@ -97,11 +98,12 @@ fn source(target: &Target) -> Result<Source, Fault> {
         "rtsp" => Rtsp::new(target).map(Source::Rtsp).map_err(wrong),
         "mjpeg" => Mjpeg::new(target).map(Source::Mjpeg).map_err(wrong),
         "http" => {
-            // The same place asked for a picture; of the kind's own options only those that both kinds know apply.
+            // The same place asked for a picture. Besides what both kinds know, its headers apply: they may be what opens it.
+            let headers = http::headers_of(target).map_err(wrong)?;
             let mut target = target.clone();
             let shared = |key: &String| AUTH_FIELDS.iter().chain(&net::trust::TLS_FIELDS).any(|f| f.key == key);
             target.options.0.retain(|key, _| shared(key));
-            Mjpeg::new(&target).map(Source::Mjpeg).map_err(wrong)
+            Mjpeg::new(&target).map(|mjpeg| Source::Mjpeg(mjpeg.with_headers(headers))).map_err(wrong)
         }
         other => {
             let detail = format!("targets of kind {other} have no picture");

@@ -181,7 +181,7 @@ async fn secrets_do_not_follow_a_redirect_to_another_server() {
     let home = HttpPeer::start().await;
     let url = home.url(&away).replacen("://", "://viewer:s3cret@", 1);
     let headers = [
-        ("secret_headers", map(&[("X-Api-Key", "k3y-k3y"), ("Cookie", "c00kie")])),
+        ("secret_headers", map(&[("X-Api-Key", "k3y-k3y"), ("Cookie", "c00kie"), ("X-Site", "p0rtal")])),
         ("headers", map(&[("X-Plain", "yes")])),
     ];
     let seen = look(&target("http", &url, &headers)).await;
@@ -190,13 +190,45 @@ async fn secrets_do_not_follow_a_redirect_to_another_server() {
     let (first, second) = (&home.requests()[0], &other.requests()[0]);
     assert_eq!(first.header("X-Api-Key"), Some("k3y-k3y"));
     assert_eq!(second.header("X-Plain"), Some("yes"));
-    for name in ["Authorization", "X-Api-Key", "Cookie"] {
+    for name in ["Authorization", "X-Api-Key", "Cookie", "X-Site"] {
         assert_eq!(second.header(name), None, "{name}");
     }
     let body = [("method", text("POST")), ("body", text("pin=1234"))];
     let seen = look(&target("http", &home.url(&away), &body)).await;
     assert!(words(&seen).contains("must not get the request's body"), "{}", words(&seen));
     assert_eq!(other.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn the_preview_of_an_http_target_sends_its_headers_to_its_server_alone() {
+    let picture = || Reply::Whole(200, vec![("Content-Type".into(), "image/jpeg".into())], PICTURE.to_vec());
+    let other = HttpPeer::with(move |_| picture()).await;
+    let away = other.url("/elsewhere");
+    let home = HttpPeer::with(move |request| match (request.header("X-Site"), request.target.as_str()) {
+        (Some("p0rtal"), "/away") => Reply::text(302, "").with("Location", away.as_str()),
+        (Some("p0rtal"), _) => picture(),
+        _ => Reply::text(403, "no"),
+    })
+    .await;
+    let headers = [
+        ("secret_headers", map(&[("X-Site", "p0rtal")])),
+        ("headers", map(&[("X-Plain", "yes"), ("Accept", "image/png")])),
+    ];
+    for path in ["/here", "/away"] {
+        let taken = snapshot(&target("http", &home.url(path), &headers), &SystemClock::new(), PATIENCE).await;
+        assert!(taken.is_ok(), "{path}: {taken:?}");
+    }
+    let seen = &home.requests()[0];
+    let accepted: Vec<_> = seen.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case("accept")).collect();
+    assert_eq!((seen.header("X-Plain"), seen.header("Accept"), accepted.len()), (Some("yes"), Some("image/png"), 1));
+    let seen = &other.requests()[0];
+    assert_eq!((seen.header("X-Plain"), seen.header("X-Site")), (Some("yes"), None));
+
+    // Wrong headers are told, and not what they hold.
+    let wrong = [("secret_headers", map(&[("bad name", "p0rtal")]))];
+    let fault =
+        snapshot(&target("http", &home.url("/"), &wrong), &SystemClock::new(), PATIENCE).await.expect_err("wrong");
+    assert!(fault.detail.contains("is no header name") && !fault.detail.contains("p0rtal"), "{fault}");
 }
 
 #[tokio::test]

@@ -230,6 +230,15 @@ fn endless(reading: &Reading) -> bool {
         .any(|prefix| kind.starts_with(prefix))
 }
 
+/// The request headers of a target of this kind, for whoever asks its server for something else than a look.
+pub(crate) fn headers_of(target: &Target) -> Result<Vec<(HeaderName, HeaderValue)>, Vec<Problem>> {
+    let node = options_node(target);
+    let mut problems = Vec::new();
+    let options = Section::check(&node, &FIELDS, "", &mut problems);
+    let headers = headers(&options, &mut problems);
+    if problems.is_empty() { Ok(headers) } else { Err(problems) }
+}
+
 /// The configured headers, checked.
 fn headers(options: &Section<'_>, problems: &mut Vec<Problem>) -> Vec<(HeaderName, HeaderValue)> {
     let mut all = Vec::new();

@@ -35,6 +35,8 @@ const MAX_PREAMBLE_BYTES: usize = 64 * 1024;
 /// Shortest time over which a frame rate is measured: pictures that come at once come from a buffer.
 const MIN_RATE_TIME_S: f64 = 0.005;
 
+const ACCEPT: HeaderName = HeaderName::from_static("accept");
+
 const OWN_FIELDS: [Field; 1] = [Field::new(
     "frames",
     Type::Integer { min: 1, max: 100 },
@@ -90,6 +92,8 @@ pub(crate) struct Mjpeg {
     tls: TlsOptions,
     frames: u32,
     depth: Depth,
+    /// Request headers beyond what every request has.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Mjpeg {
@@ -102,18 +106,24 @@ impl Mjpeg {
             tls: TlsOptions::read(&options, &mut problems),
             frames: options.integer("frames").and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
             depth: target.depth,
+            headers: vec![(ACCEPT, HeaderValue::from_static("multipart/x-mixed-replace, image/jpeg, */*;q=0.5"))],
         };
         if problems.is_empty() { Ok(probe) } else { Err(problems) }
     }
 
+    /// The same asking with `headers`, too; one of ours that is among them gives way.
+    pub(crate) fn with_headers(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.headers.retain(|(ours, _)| headers.iter().all(|(name, _)| name != ours));
+        self.headers.extend(headers);
+        self
+    }
+
     /// Asks for the pictures; they are read with [`Pictures::next`].
     pub(crate) async fn open(&self, at: &mut Attempt<'_>, reading: &mut Reading) -> Result<Pictures, Fault> {
-        const ACCEPT: HeaderName = HeaderName::from_static("accept");
-        let headers = [(ACCEPT, HeaderValue::from_static("multipart/x-mixed-replace, image/jpeg, */*;q=0.5"))];
         let ask = Ask {
             method: Method::GET,
             address: &self.address,
-            headers: &headers,
+            headers: &self.headers,
             body: None,
             tls: &self.tls,
             redirects: MAX_REDIRECTS,

@@ -93,7 +93,7 @@ fn redirected(mut request: Request, next: Address, status: u16, ask: &Ask<'_>) -
         let detail = format!("the reply redirects to {next}, another server, which must not get the request's body");
         return Err(Fault::protocol(Phase::FirstByte, detail));
     }
-    request.headers = ask.headers.iter().filter(|(name, _)| home || !is_private(name)).cloned().collect();
+    request.headers = ask.headers.iter().filter(|(name, value)| home || !is_private(name, value)).cloned().collect();
     let credentials = if home { ask.address.credentials().cloned() } else { next.credentials().cloned() };
     request.address = next.with_credentials(credentials);
     Ok(request)
@@ -103,9 +103,9 @@ fn same_server(a: &Address, b: &Address) -> bool {
     a.scheme() == b.scheme() && a.host() == b.host() && a.port() == b.port()
 }
 
-/// Whether a header is for the configured server alone.
-fn is_private(name: &HeaderName) -> bool {
-    is_secret_name(name.as_str()) || matches!(name.as_str(), "cookie" | "host")
+/// Whether a header is for the configured server alone: the configuration calls it secret, or its name does.
+fn is_private(name: &HeaderName, value: &HeaderValue) -> bool {
+    value.is_sensitive() || is_secret_name(name.as_str()) || matches!(name.as_str(), "cookie" | "host")
 }
 
 /// Answers to challenges that one request may cost: one as a rule, and one more when the nonce was replaced meanwhile.
