@@ -104,6 +104,8 @@ pub mod fact {
     pub const FRAME_BYTES: &str = "frame_bytes";
     /// HEAD was refused and GET used instead (flag).
     pub const HEAD_REFUSED: &str = "head_refused";
+    /// What the look did not prove although it seems to be meant, and what would (text, one sentence).
+    pub const HINT: &str = "hint";
     /// Address that was connected to (text).
     pub const PEER: &str = "peer";
 }

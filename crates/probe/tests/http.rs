@@ -92,6 +92,29 @@ async fn http_notes_what_it_saw() {
 }
 
 #[tokio::test]
+async fn a_stream_is_up_for_http_with_a_hint_that_little_is_proven() {
+    let camera = camera(Camera::Good).await;
+    let seen = look(&target("http", &camera.url("http", "/"), &[])).await;
+    assert_eq!(outcome(&seen), "up", "{:?}", seen.look);
+    let expected = "the reply is a stream (multipart/x-mixed-replace); kind mjpeg would prove that pictures come";
+    assert_eq!(fact(&seen, key::HINT), expected);
+    let playlist = HttpPeer::with(|_| {
+        Reply::Whole(200, vec![("Content-Type".into(), "application/vnd.apple.mpegurl".into())], b"#EXTM3U".into())
+    })
+    .await;
+    let seen = look(&target("http", &playlist.url("/live"), &[("body_contains", text("#EXTM3U"))])).await;
+    assert_eq!(outcome(&seen), "up", "{:?}", seen.look);
+    assert!(fact(&seen, key::HINT).starts_with("the reply is an HLS playlist"), "{:?}", seen.look);
+    // Neither a page nor a stream that was refused is one.
+    let page = HttpPeer::start().await;
+    assert_eq!(fact(&look(&target("http", &page.url("/"), &[])).await, key::HINT), "-");
+    let refused =
+        HttpPeer::with(|_| Reply::Whole(503, vec![("Content-Type".into(), "video/mp2t".into())], vec![])).await;
+    let seen = look(&target("http", &refused.url("/"), &[("expect_status", text("503"))])).await;
+    assert_eq!((outcome(&seen).as_str(), fact(&seen, key::HINT).as_str()), ("up", "-"));
+}
+
+#[tokio::test]
 async fn head_falls_back_to_get_and_says_so() {
     let peer = HttpPeer::start().await;
     let head = |path: &str| target("http", &peer.url(path), &[("method", text("HEAD"))]);

@@ -6,13 +6,14 @@
 
 mod check;
 pub(crate) mod fetch;
+mod hint;
 
 use bytes::Bytes;
 use model::address::{Address, is_secret_name};
 use model::conf::{Field, Problem, Section, Type};
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
-use model::reading::{Reading, fact};
+use model::reading::{FactValue, Reading, fact};
 use model::target::Target;
 use net::attempt::Attempt;
 use net::http::{HeaderName, HeaderValue, Method, Response};
@@ -175,6 +176,11 @@ impl Http {
         if !self.status.contains(reply.status) {
             return Err(status_fault(&reply, &self.status.to_string()));
         }
+        if (200..=299).contains(&reply.status)
+            && let Some(words) = hint::hint(content_type(reading).unwrap_or_default(), &self.address)
+        {
+            reading.text(fact::HINT, words);
+        }
         self.read(at, &mut reply, reading).await
     }
 
@@ -221,10 +227,17 @@ impl Http {
     }
 }
 
+/// The content type of the reply as noted.
+fn content_type(reading: &Reading) -> Option<&str> {
+    match reading.facts.get(fact::CONTENT_TYPE) {
+        Some(FactValue::Text(kind)) => Some(kind),
+        _ => None,
+    }
+}
+
 /// Whether the content type is one of streams, whose bodies have no end: their first bytes are enough.
 fn endless(reading: &Reading) -> bool {
-    let Some(model::reading::FactValue::Text(kind)) = reading.facts.get(fact::CONTENT_TYPE) else { return false };
-    let kind = kind.to_ascii_lowercase();
+    let Some(kind) = content_type(reading).map(str::to_ascii_lowercase) else { return false };
     ["audio/", "video/", "application/ogg", "multipart/x-mixed-replace", "text/event-stream"]
         .iter()
         .any(|prefix| kind.starts_with(prefix))
