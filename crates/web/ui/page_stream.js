@@ -81,11 +81,10 @@ function lastFacts(t) {
   ];
 }
 
-/** A stream that is watched since a moment ago shows that moment; one that is looked at rarely shows a day. */
+/** The window in which a stream's looks make a readable curve: some sixty of them or more. */
 function firstWindow(t) {
-  if (!t || t.interval_ms > HOUR / 12) return '24 h';
-  const isNew = t.beats.length < FULL_BAR && serverNow() - (t.beats[0]?.[0] ?? 0) < WINDOWS['10 min'][0];
-  return isNew ? '10 min' : '1 h';
+  const every = t?.interval_ms ?? HOUR / 60;
+  return every <= 10000 ? '10 min' : every <= 60000 ? '1 h' : '24 h';
 }
 
 /** The chart with its window buttons; answers {node, refresh, destroy}. */
