@@ -8,7 +8,8 @@ use super::splice::{Refusal, Sheet};
 use super::tree::Item;
 use super::{Config, Env, Form, Overrides, legacy, load, mask, parse};
 
-/// One edit. Paths are keys joined by dots (`expect.audio`).
+/// One edit. Paths are keys joined by dots (`expect.audio`). A value in which a mask (`***`) stands in place of a secret is
+/// refused: whoever masked the secret puts it back first.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Edit {
     /// A new target at the end of the list.
@@ -20,7 +21,7 @@ pub enum Edit {
     SetTarget {
         /// Which target.
         id: TargetId,
-        /// Key paths with the new value; `None` removes the key. A masked secret (`***`) keeps the one in the file.
+        /// Key paths with the new value; `None` removes the key.
         fields: Vec<(String, Option<Value>)>,
     },
     /// A target goes, with the comment directly above it.
@@ -159,10 +160,7 @@ impl Loaded {
         let mut pairs = Vec::new();
         for (key, value) in fields {
             self.can_hold(key)?;
-            if mask::holds_mask(value) {
-                let message = format!("{key} holds a mask in place of the secret");
-                return Err(vec![Problem::new(None, key, message).with_remedy("write the secret itself")]);
-            }
+            mask::refuse(key, value)?;
             // A path such as `expect.audio` joins the section that the fields before it began.
             insert_at(&mut pairs, &key.split('.').collect::<Vec<_>>(), value);
         }
@@ -195,12 +193,11 @@ impl Loaded {
             let changed = match value {
                 None => sheet.remove(section, &keys).map_err(|e| refuse(&format!("{path}.{key}"), e))?,
                 Some(value) => {
-                    match mask::unmasked(key, value, old).map_err(|e| refuse(&format!("{path}.{key}"), e))? {
-                        None => None,
-                        Some(value) if old.is_some_and(|old| says(old, &value)) => None,
-                        Some(value) => {
-                            Some(sheet.set(section, &keys, &value).map_err(|e| refuse(&format!("{path}.{key}"), e))?)
-                        }
+                    mask::refuse(&format!("{path}.{key}"), value)?;
+                    if old.is_some_and(|old| says(old, value)) {
+                        None
+                    } else {
+                        Some(sheet.set(section, &keys, value).map_err(|e| refuse(&format!("{path}.{key}"), e))?)
                     }
                 }
             };
@@ -216,6 +213,9 @@ impl Loaded {
         }
         if self.config.form == Form::Legacy2x && path != "timezone" && path != "heartbeat_seconds" {
             return Err(refuse(path, needs_import(&format!("a StreamPulse 2.x file cannot hold {path}"))));
+        }
+        if let Some(value) = value {
+            mask::refuse(path, value)?;
         }
         let empty = Item::empty_map();
         let root = self.root.as_ref().unwrap_or(&empty);

@@ -22,7 +22,6 @@ mod syntax;
 mod target;
 mod targets;
 mod tree;
-mod view;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,7 +37,6 @@ pub use load::load;
 pub use reference::reference_md;
 pub use schema::{SectionDoc, describe, schema};
 pub use starter::default_text;
-pub use view::{masked_text, target_fields};
 
 /// Looks up an environment variable by name. The binary passes the process environment, tests a map.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
