@@ -92,8 +92,12 @@ pub mod fact {
     pub const TRANSPORT: &str = "transport";
     /// RTP packets received (integer).
     pub const RTP_PACKETS: &str = "rtp_packets";
-    /// RTP packets missing by sequence number (integer).
+    /// RTP packets missing by sequence number, from the first packet of each track to the end of the look (integer).
     pub const RTP_LOST: &str = "rtp_lost";
+    /// Pictures per second that came, and not those that were announced (number).
+    pub const MEASURED_FPS: &str = "measured_fps";
+    /// Bits of media per second that came, all selected tracks together, without packet headers (integer).
+    pub const MEASURED_BITRATE_BPS: &str = "measured_bitrate_bps";
     /// Body bytes received (integer).
     pub const BODY_BYTES: &str = "body_bytes";
     /// Redirects followed (integer).
@@ -142,6 +146,11 @@ impl Reading {
     /// Notes an integer fact.
     pub fn int(&mut self, key: &'static str, value: i64) {
         self.facts.insert(key, FactValue::Int(value));
+    }
+
+    /// Notes a measure.
+    pub fn num(&mut self, key: &'static str, value: f64) {
+        self.facts.insert(key, FactValue::Num(value));
     }
 
     /// Notes a flag.

@@ -339,6 +339,7 @@ async fn mjpeg_measures_its_rate_and_stops_where_it_is_told() {
         let fps = seen.look.reading.track(Media::Video).and_then(|t| t.fps);
         // 50 pictures per second at most; a busy machine gives fewer.
         assert!(fps.is_some_and(|fps| (1.0..=55.0).contains(&fps)), "{kind:?}: {:?}", seen.look);
+        assert_eq!(seen.look.reading.facts.get(key::MEASURED_FPS), fps.map(FactValue::Num).as_ref(), "{kind:?}");
     }
 
     for (depth, proven, expected) in [(Depth::Reach, Depth::Reach, ""), (Depth::Describe, Depth::Describe, "mjpeg")] {

@@ -3,13 +3,14 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use model::reading::Depth;
+use model::phase::Phase;
+use model::reading::{Depth, FactValue, fact as key};
 use support::peer::{Client, Peer, SDP, rtp};
 use support::{fact, look, look_until, outcome, target, tracks, words};
-use testkit::rtsp::{RtspPeer, Script};
+use testkit::rtsp::{RtspPeer, Script, Stop};
 use testkit::tls::{Authority, Certificate};
 use testkit::wait::wait_for;
 use tokio_util::sync::CancellationToken;
@@ -431,4 +432,148 @@ async fn a_flood_of_packets_is_not_kept() {
     assert_eq!(outcome(&seen), "no_media (media)", "{}", words(&seen));
     // Only what fits the buffer for early packets is counted.
     assert!(words(&seen).contains("256 packets of payload type 33"), "{}", words(&seen));
+}
+
+#[tokio::test]
+async fn media_that_keeps_coming_is_measured() {
+    let peer = RtspPeer::start().await;
+    let seen = look(&target(&peer.url(), &[("flow", "1s")])).await;
+    assert_eq!((outcome(&seen).as_str(), seen.look.reading.proven), ("up", Some(Depth::Media)), "{}", words(&seen));
+    // The timestamps say ten pictures a second, however late this machine reads them.
+    assert_eq!(seen.look.reading.facts.get(key::MEASURED_FPS), Some(&FactValue::Num(10.0)), "{:?}", seen.look);
+    assert!(fact(&seen, key::MEASURED_BITRATE_BPS).parse::<u64>().is_ok_and(|n| n > 1000), "{:?}", seen.look);
+    assert_eq!(fact(&seen, key::RTP_LOST), "0");
+    // The phase media is still the wait for the first packet.
+    let took = |phase| seen.look.phases.get(phase).expect("the phase was entered");
+    assert!(
+        took(Phase::Check) >= Duration::from_secs(1) && took(Phase::Media) < Duration::from_secs(1),
+        "{:?}",
+        seen.look
+    );
+    assert_eq!(peer.log().torn_down(), 1);
+
+    for options in [&[][..], &[("flow", "0s"), ("max_gap", "100ms")]] {
+        let seen = look(&target(&peer.url(), options)).await;
+        assert_eq!((outcome(&seen).as_str(), fact(&seen, key::MEASURED_FPS).as_str()), ("up", "-"));
+        assert_eq!(seen.look.phases.get(Phase::Check), None);
+    }
+}
+
+#[tokio::test]
+async fn media_that_stops_within_its_flow_is_no_media_and_the_words_say_how() {
+    for (stop, begin, end) in [
+        (Stop::Silence, "the video track fell silent 0.", "s after its first packet, 0.6 s is accepted"),
+        (Stop::Bye, "the server ended the video track (RTCP BYE) 0.", "s after its first packet, 2 s is asked for"),
+        (Stop::Teardown, "the server ended the session (TEARDOWN) after 0.", "s of media, 2 s is asked for"),
+        (Stop::Close, "the server closed the connection after 0.", "s of media, 2 s is asked for"),
+    ] {
+        let peer = RtspPeer::with(Script { stops: Some((3, stop)), ..Script::default() }, None).await;
+        let seen = look(&target(&peer.url(), &[("flow", "2s"), ("max_gap", "600ms")])).await;
+        assert_eq!(outcome(&seen), "no_media (media)", "{stop:?}: {}", words(&seen));
+        assert!(words(&seen).starts_with(begin) && words(&seen).ends_with(end), "{stop:?}: {}", words(&seen));
+        assert_eq!((tracks(&seen).ends_with('*'), fact(&seen, key::MEASURED_FPS).as_str()), (true, "-"), "{stop:?}");
+        // Whoever only wants the first packets is content.
+        assert_eq!(outcome(&look(&target(&peer.url(), &[])).await), "up", "{stop:?}");
+    }
+    let once = RtspPeer::with(Script { stops: Some((1, Stop::Silence)), ..Script::default() }, None).await;
+    let seen = look(&target(&once.url(), &[("flow", "300ms")])).await;
+    assert_eq!(words(&seen), "the video track fell silent right after its first packet, 0.3 s is accepted");
+}
+
+#[tokio::test]
+async fn a_goodbye_is_also_heard_beside_datagrams() {
+    let sender = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let ports = std::sync::Mutex::new(Vec::new());
+    let peer = Peer::start(move |client, request| match request.method {
+        Method::Setup => {
+            let offer = request.headers.get("Transport").expect("a transport");
+            ports.lock().expect("one thread").extend(Transport::parse(offer).expect("a good one").client_port);
+            client.reply(request, 200, &[("Session", "u"), ("Transport", offer)], "");
+        }
+        Method::Play => {
+            client.reply(request, 200, &[], "");
+            for ((data, reports), payload_type) in ports.lock().expect("one thread").drain(..).zip([96, 97]) {
+                sender.send_to(&rtp(payload_type, 1, &[1]), ("127.0.0.1", data)).expect("sent");
+                // The goodbye of another source, and for sound of its own.
+                sender.send_to(&[0x81, 203, 0, 1, 0, 0, 0, 9], ("127.0.0.1", reports)).expect("sent");
+                if payload_type == 97 {
+                    sender.send_to(&[0x81, 203, 0, 1, 0, 0, 0, 2], ("127.0.0.1", reports)).expect("sent");
+                }
+            }
+        }
+        _ => client.good(request),
+    });
+    let options = [("transport", "udp"), ("flow", "4s"), ("max_gap", "4s")];
+    let seen = look(&target(&peer.url(""), &options)).await;
+    let expected = "the server ended the audio track (RTCP BYE) right after its first packet, 4 s is asked for";
+    assert_eq!((outcome(&seen).as_str(), words(&seen).as_str()), ("no_media (media)", expected));
+    assert_eq!(outcome(&look(&target(&peer.url(""), &[("transport", "udp")])).await), "up");
+}
+
+#[tokio::test]
+async fn a_silent_track_is_found_beside_one_that_never_pauses() {
+    let over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&over);
+    let peer = Peer::start(move |client, request| match request.method {
+        Method::Play => {
+            client.good(request);
+            for i in (2..=u16::MAX).cycle().take_while(|_| !stop.load(Ordering::SeqCst)) {
+                client.rtp(2, 97, i, &[0; 1000]);
+            }
+        }
+        _ => client.good(request),
+    });
+    let seen = look(&target(&peer.url(""), &[("flow", "3s"), ("max_gap", "500ms")])).await;
+    over.store(true, Ordering::SeqCst);
+    assert_eq!(outcome(&seen), "no_media (media)", "{}", words(&seen));
+    assert_eq!(words(&seen), "the video track fell silent right after its first packet, 0.5 s is accepted");
+}
+
+#[tokio::test]
+async fn media_that_begins_late_may_not_have_flowed_for_long_enough() {
+    let peer = Peer::start(|client, request| match request.method {
+        Method::Setup => {
+            let transport = request.headers.get("Transport").expect("a transport").to_owned();
+            client.reply(request, 200, &[("Session", "k;timeout=3"), ("Transport", &transport)], "");
+        }
+        Method::Play => client.reply(request, 200, &[], ""),
+        // Media begins with the first sign of life, which comes after half of the session's.
+        Method::Options => {
+            client.rtp(0, 96, 1, &[0x65, 1]);
+            client.rtp(2, 97, 1, &[1]);
+            client.reply(request, 200, &[], "");
+        }
+        _ => client.good(request),
+    });
+    let mut t = target(&peer.url(""), &[("flow", "1500ms"), ("max_gap", "30s")]);
+    t.timeout = Duration::from_millis(2500);
+    let seen = look(&t).await;
+    assert_eq!(outcome(&seen), "timed_out (media)", "{}", words(&seen));
+    assert!(
+        words(&seen).contains(" s of the 1.5 s asked for when the 2.5 s of the look were over"),
+        "{}",
+        words(&seen)
+    );
+    assert_eq!(seen.look.reading.proven, Some(Depth::Media));
+}
+
+#[test]
+fn a_flow_that_does_not_fit_into_the_timeout_is_a_problem() {
+    for (flow, timeout, expected) in [
+        ("4s", 5000, None),
+        ("4001ms", 5000, Some("set timeout to 5001ms or more, or flow to 4s or less")),
+        ("5s", 5000, Some("a flow of 5s does not fit into a timeout of 5s")),
+        ("500ms", 900, Some("(set timeout to 1500ms or more)")),
+        ("61s", 120_000, Some("61s is out of range, accepted: 0ms to 1m")),
+        ("0s", 100, None),
+    ] {
+        let mut t = target("rtsp://127.0.0.1/", &[("flow", flow)]);
+        t.timeout = Duration::from_millis(timeout);
+        let problems = probe::kind::build(&t).err().unwrap_or_default();
+        let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        match expected {
+            Some(part) => assert!(text.starts_with("flow: ") && text.contains(part), "{flow}: {text}"),
+            None => assert_eq!(text, "", "{flow}"),
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
-use model::reading::{Depth, Media, Track};
+use model::reading::{Depth, FactValue, Media, Track, fact as key};
 use support::{fact, look, outcome, target, testbed, tracks, words};
 
 const OPEN: &str = "rtsp://127.0.0.1:18554";
@@ -169,6 +169,43 @@ async fn packets_that_stop_are_missing_media() {
     stalled.timeout = Duration::from_secs(2);
     let seen = look(&stalled).await;
     assert!(["up", "no_media (media)"].contains(&outcome(&seen).as_str()), "{:?}", seen.look);
+}
+
+#[tokio::test]
+async fn media_must_keep_coming_for_as_long_as_asked() {
+    if testbed().is_none() {
+        return;
+    }
+    let one = |path: &'static str, options: &'static [(&str, &str)], timeout| async move {
+        let mut t = target(&format!("{OPEN}/{path}"), options);
+        t.timeout = Duration::from_secs(timeout);
+        look(&t).await
+    };
+    // Packets stop after less than a second; the session stays open.
+    let stalled = one("stall0", &[("flow", "3s")], 5);
+    // The stream ends after four seconds.
+    let ends = one("eos", &[("flow", "6s")], 10);
+    let udp = one("eos", &[("flow", "6s"), ("transport", "udp")], 10);
+    let (stalled, ends, udp) = tokio::join!(stalled, ends, udp);
+    assert_eq!(outcome(&stalled), "no_media (media)", "{:?}", stalled.look);
+    for seen in [&ends, &udp] {
+        assert_eq!(outcome(seen), "no_media (media)", "{:?}", seen.look);
+        assert!(words(seen).starts_with("the "), "{}", words(seen));
+    }
+
+    for transport in ["tcp", "udp"] {
+        let options: &'static [_] =
+            if transport == "tcp" { &[("flow", "2s")] } else { &[("flow", "2s"), ("transport", "udp")] };
+        let seen = one("720p", options, 5).await;
+        assert_eq!((outcome(&seen).as_str(), fact(&seen, "transport").as_str()), ("up", transport), "{}", words(&seen));
+        let Some(FactValue::Num(fps)) = seen.look.reading.facts.get(key::MEASURED_FPS) else {
+            panic!("{transport}: no rate was measured: {:?}", seen.look)
+        };
+        assert!((24.0..=26.0).contains(fps), "{transport}: {fps}");
+        let bits = fact(&seen, key::MEASURED_BITRATE_BPS).parse::<u64>().expect("a number");
+        assert!((100_000..20_000_000).contains(&bits), "{transport}: {bits}");
+        assert_ne!(fact(&seen, key::RTP_LOST), "-");
+    }
 }
 
 #[tokio::test]

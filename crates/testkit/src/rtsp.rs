@@ -1,6 +1,7 @@
 //! A scripted RTSP server that plays a still picture in H.264 over the connection, for ever. Counts sessions, so that a test
 //! can see whether a client took its leave.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,22 @@ const PARAMETER_SETS: &str = "Z0LACtkEewEQAAADABAAAAMBQPEiZIA=,aMuAxLI=";
 /// Time between pictures; the description says 10 per second.
 const PICTURE_TIME: Duration = Duration::from_millis(100);
 
+/// How a server stops sending pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Without a word; the session stays open and answers.
+    Silence,
+    /// It says that the source leaves (RTCP BYE).
+    Bye,
+    /// It ends the session.
+    Teardown,
+    /// It ends the connection.
+    Close,
+}
+
+/// The source of all its packets.
+const SOURCE: u32 = 0x7465_7374;
+
 /// What the server does.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Script {
@@ -27,6 +44,8 @@ pub struct Script {
     pub digest: bool,
     /// Answers PLAY and sends no packet.
     pub silent: bool,
+    /// Stops in this way after this many pictures.
+    pub stops: Option<(u32, Stop)>,
 }
 
 /// Sessions and what was asked.
@@ -112,14 +131,23 @@ struct Session {
     playing: bool,
     sequence: u16,
     timestamp: u32,
+    pictures: u32,
 }
 
 async fn converse(mut conn: Conn, script: Script, log: &Log) {
-    let mut session = Session { out: BytesMut::new(), channel: 0, playing: false, sequence: 1, timestamp: 0 };
+    let mut session =
+        Session { out: BytesMut::new(), channel: 0, playing: false, sequence: 1, timestamp: 0, pictures: 0 };
     let (mut decoder, mut inbox) = (Decoder::new(), BytesMut::new());
     loop {
         if session.playing && !script.silent {
-            session.picture();
+            match script.stops {
+                Some((count, stop)) if session.pictures >= count => {
+                    if session.stop(stop).is_break() {
+                        return;
+                    }
+                }
+                _ => session.picture(),
+            }
         }
         if conn.write_all(&session.out.split()).await.is_err() || conn.flush().await.is_err() {
             return;
@@ -200,11 +228,28 @@ impl Session {
         packet.put_slice(&[0x80, 0x80 | 96]);
         packet.put_u16(self.sequence);
         packet.put_u32(self.timestamp);
-        packet.put_u32(0x7465_7374);
+        packet.put_u32(SOURCE);
         packet.put_slice(SLICE);
         encode_interleaved(self.channel, &packet, &mut self.out);
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(9000);
+        self.pictures += 1;
+    }
+
+    /// Sends no more pictures; breaks where the connection is to end.
+    fn stop(&mut self, stop: Stop) -> ControlFlow<()> {
+        self.playing = false;
+        match stop {
+            Stop::Silence => {}
+            Stop::Bye => {
+                let mut report = vec![0x81, 203, 0, 1];
+                report.extend(SOURCE.to_be_bytes());
+                encode_interleaved(self.channel + 1, &report, &mut self.out);
+            }
+            Stop::Teardown => self.out.put_slice(&Request::new(Method::Teardown, "*", 1).to_bytes()),
+            Stop::Close => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -172,11 +172,15 @@ impl Mjpeg {
             let size = i64::try_from(picture.bytes.len()).unwrap_or(i64::MAX);
             reading.int(fact::FRAME_BYTES, size);
             reading.proven = Some(Depth::Media);
+            let fps = rate(*count, now.duration_since(began).as_secs_f64());
+            if let Some(fps) = fps {
+                reading.num(fact::MEASURED_FPS, fps);
+            }
             if let Some(track) = reading.tracks.first_mut() {
                 track.width = Some(picture.info.width);
                 track.height = Some(picture.info.height);
                 track.proven = true;
-                track.fps = rate(*count, now.duration_since(began).as_secs_f64());
+                track.fps = fps;
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! Kind `rtsp`: RTSP 1.0 (RFC 2326) over TCP or TLS, until the first RTP packet of every selected track. Owns the order of
-//! a look; the parts are in the folder.
+//! Kind `rtsp`: RTSP 1.0 (RFC 2326) over TCP or TLS, until the first RTP packet of every selected track, and longer where
+//! media must be seen to keep coming. Owns the order of a look; the parts are in the folder.
 //!
 //! A look is DESCRIBE, SETUP of each track, PLAY, packets, TEARDOWN. OPTIONS is sent for depth `reach` alone: elsewhere
 //! it would cost a round trip and prove nothing that DESCRIBE does not. Quirks met: channels other than asked for,
@@ -8,6 +8,7 @@
 
 mod auth;
 mod connection;
+mod flow;
 mod inband;
 mod media;
 mod session;
@@ -24,11 +25,13 @@ use model::target::Target;
 use net::attempt::Attempt;
 use net::dial;
 use net::trust::{TLS_FIELDS, TlsOptions};
+use wire::rtp::Header;
 use wire::rtsp::{Lower, Method};
 use wire::sdp::MediaKind;
 use wire::tracks::{self, TrackInfo};
 
 use self::connection::Connection;
+use self::flow::{Flow, Meter};
 use self::inband::Sniffer;
 use self::media::Tally;
 use self::session::{Described, Description, Playing, Selection, SetUp};
@@ -40,7 +43,7 @@ const MAX_REDIRECTS: i64 = 3;
 /// which most cameras send at least once a second.
 const IN_BAND_WAIT: Duration = Duration::from_secs(1);
 
-const OWN_FIELDS: [Field; 2] = [
+const OWN_FIELDS: [Field; 4] = [
     Field::new(
         "transport",
         Type::Choice(&["auto", "tcp", "udp"]),
@@ -54,8 +57,21 @@ const OWN_FIELDS: [Field; 2] = [
         "Which tracks must send media. Metadata tracks are shown and never waited for.",
     )
     .default("all"),
+    Field::new(
+        "flow",
+        Type::Duration { min: Duration::ZERO, max: flow::MAX_FLOW },
+        "How long media must keep coming after the first packet of every track; 0s ends the look there. Frame rate, bit \
+         rate and loss are measured meanwhile. At least 1 s shorter than timeout; counts as phase check.",
+    )
+    .default("0s"),
+    Field::new(
+        "max_gap",
+        Type::Duration { min: flow::MIN_GAP, max: flow::MAX_GAP },
+        "With flow: the longest silence of a track that is accepted, at most as long as flow itself.",
+    )
+    .default("1s"),
 ];
-static FIELDS: [Field; 9] = join_fields(&[&OWN_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
+static FIELDS: [Field; 11] = join_fields(&[&OWN_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
 
 /// The row of the table.
 pub(crate) static KIND: Kind = Kind {
@@ -82,6 +98,7 @@ pub(crate) struct Rtsp {
     ways: &'static [Lower],
     tracks: Selection,
     depth: Depth,
+    flow: Option<Flow>,
 }
 
 impl Rtsp {
@@ -101,10 +118,11 @@ impl Rtsp {
             Some("audio") => Selection::Audio,
             _ => Selection::All,
         };
+        let flow = Flow::read(&options, target.timeout, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self { address, tls, ways, tracks, depth: target.depth })
+        Ok(Self { address, tls, ways, tracks, depth: target.depth, flow })
     }
 
     /// Connects to `address`, which may be where a redirect led.
@@ -170,9 +188,12 @@ impl Rtsp {
     ) -> Result<(), Fault> {
         let mut playing = set_up(at, connection, description, selected, self.ways, reading).await?;
         playing.play(at, connection).await?;
-        receive(at, connection, description, selected, &mut playing, reading).await?;
-        reading.proven = Some(Depth::Media);
-        Ok(())
+        let mut source = Source { connection, playing: &mut playing, sniffers: sniffers(selected, reading), reading };
+        let mut tally = Tally::new(&description.session.medias, selected);
+        let ended = source.receive(at, description, &mut tally, self.flow.as_ref()).await;
+        reading.int(fact::RTP_PACKETS, i64::try_from(tally.packets()).unwrap_or(i64::MAX));
+        reading.int(fact::RTP_LOST, i64::try_from(tally.lost()).unwrap_or(i64::MAX));
+        ended
     }
 }
 
@@ -221,51 +242,68 @@ async fn set_up(
     Err(refusal.unwrap_or_else(|| Fault::new(FaultKind::Internal, Phase::Setup, "no transport to try")))
 }
 
-/// Waits for media of every selected track, and a little longer for a picture size that only the packets tell.
-async fn receive(
-    at: &mut Attempt<'_>,
-    connection: &mut Connection,
-    description: &Description,
-    selected: &[usize],
-    playing: &mut Playing,
-    reading: &mut Reading,
-) -> Result<(), Fault> {
-    let mut tally = Tally::new(&description.session.medias, selected);
-    let mut sniffers = sniffers(selected, reading);
-    let ended = at
-        .run(Phase::Media, async {
-            while !tally.complete() {
-                let (track, packet) = playing.packet(Phase::Media, connection).await?;
-                if let Some((header, payload)) = tally.take(track, &packet) {
-                    sniff(&mut sniffers, track, &header, payload, reading);
+/// Where packets come from, and what they tell beside being there.
+struct Source<'s> {
+    connection: &'s mut Connection,
+    playing: &'s mut Playing,
+    sniffers: Vec<(usize, Sniffer)>,
+    reading: &'s mut Reading,
+}
+
+impl Source<'_> {
+    /// Waits for media of every selected track, then for as long as it must keep coming, then a little longer for a
+    /// picture size that only the packets tell.
+    async fn receive(
+        &mut self,
+        at: &mut Attempt<'_>,
+        description: &Description,
+        tally: &mut Tally,
+        flow: Option<&Flow>,
+    ) -> Result<(), Fault> {
+        let ended = at
+            .run(Phase::Media, async {
+                while !tally.complete() {
+                    self.next(Phase::Media, tally).await?;
                 }
-            }
-            Ok(())
-        })
-        .await;
-    for (track, payload_type) in tally.proven() {
-        prove(description, track, payload_type, reading);
-    }
-    if ended.is_ok() && !sniffers.is_empty() {
-        let more = async {
-            while !sniffers.is_empty() {
-                let (track, packet) = playing.packet(Phase::Check, connection).await?;
-                if let Some((header, payload)) = tally.take(track, &packet) {
-                    sniff(&mut sniffers, track, &header, payload, reading);
+                Ok(())
+            })
+            .await;
+        for (track, payload_type) in tally.proven() {
+            prove(description, track, payload_type, self.reading);
+        }
+        ended.map_err(|fault| match fault.kind {
+            FaultKind::TimedOut => tally.fault(&within(at.limit()), self.playing.strangers()),
+            FaultKind::NoMedia => tally.fault(&format!("before {}", fault.detail), self.playing.strangers()),
+            _ => fault,
+        })?;
+        self.reading.proven = Some(Depth::Media);
+        if let Some(flow) = flow {
+            let mut meter = Meter::new(&description.session.medias, tally);
+            flow.watch(at, self, tally, &mut meter).await?;
+            meter.note(self.reading);
+        }
+        if !self.sniffers.is_empty() {
+            let more = async {
+                while !self.sniffers.is_empty() {
+                    self.next(Phase::Check, tally).await?;
                 }
-            }
-            Ok::<_, Fault>(())
-        };
-        // Media is proven: a size that stays unknown is no fault.
-        let _ = at.run(Phase::Check, async { Ok(tokio::time::timeout(IN_BAND_WAIT, more).await) }).await;
+                Ok::<_, Fault>(())
+            };
+            // Media is proven: a size that stays unknown is no fault.
+            let _ = at.run(Phase::Check, async { Ok(tokio::time::timeout(IN_BAND_WAIT, more).await) }).await;
+        }
+        Ok(())
     }
-    reading.int(fact::RTP_PACKETS, i64::try_from(tally.packets()).unwrap_or(i64::MAX));
-    reading.int(fact::RTP_LOST, i64::try_from(tally.lost()).unwrap_or(i64::MAX));
-    ended.map_err(|fault| match fault.kind {
-        FaultKind::TimedOut => tally.fault(&within(at.limit()), playing.strangers()),
-        FaultKind::NoMedia => tally.fault("before the server closed the connection", playing.strangers()),
-        _ => fault,
-    })
+
+    /// Waits for the next packet or report and counts it; answers with the track, header and size of what was media.
+    /// Safe to drop and call again.
+    async fn next(&mut self, phase: Phase, tally: &mut Tally) -> Result<Option<(usize, Header, usize)>, Fault> {
+        let arrival = self.playing.packet(phase, self.connection).await?;
+        let Some((header, payload)) = tally.arrived(&arrival) else { return Ok(None) };
+        let (track, tracks) = (arrival.track, &mut self.reading.tracks);
+        self.sniffers.retain_mut(|(i, sniffer)| *i != track || !sniffer.push(&header, payload, &mut tracks[track]));
+        Ok(Some((track, header, payload.len())))
+    }
 }
 
 /// One sniffer for each selected track whose picture size is unknown.
@@ -273,16 +311,6 @@ fn sniffers(selected: &[usize], reading: &Reading) -> Vec<(usize, Sniffer)> {
     let unknown = |&&i: &&usize| reading.tracks.get(i).is_some_and(|t| t.media == Media::Video && t.width.is_none());
     let made = selected.iter().filter(unknown).map(|&i| Some((i, Sniffer::new(&reading.tracks[i].codec)?)));
     made.flatten().collect()
-}
-
-fn sniff(
-    sniffers: &mut Vec<(usize, Sniffer)>,
-    track: usize,
-    header: &wire::rtp::Header,
-    payload: &[u8],
-    reading: &mut Reading,
-) {
-    sniffers.retain_mut(|(i, sniffer)| *i != track || !sniffer.push(header, payload, &mut reading.tracks[track]));
 }
 
 /// Marks a track as proven. When the packets are of another declared format than the preferred one, that format is the

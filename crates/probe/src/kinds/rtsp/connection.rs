@@ -208,7 +208,7 @@ impl Connection {
     /// The next packet or late reply. Safe to drop and call again: nothing is lost.
     pub(super) async fn incoming(&mut self, phase: Phase) -> Result<Incoming, Fault> {
         loop {
-            match self.message(phase, || "while playing".to_owned()).await? {
+            match self.message(phase, String::new).await? {
                 Message::Interleaved { channel, payload } => return Ok(Incoming::Packet(channel, payload)),
                 Message::Response(_) => return Ok(Incoming::Reply),
                 Message::Request(request) => self.answer(phase, &request).await?,
@@ -246,13 +246,14 @@ impl Connection {
         }
     }
 
-    /// Answers a request of the server: it asks whether we are there, or for something we do not do.
+    /// Answers a request of the server: it asks whether we are there, ends the session, or wants something we do not do.
     async fn answer(&mut self, phase: Phase, request: &Request) -> Result<(), Fault> {
         self.answered += 1;
         if self.answered > MAX_ANSWERED {
             return Err(Fault::protocol(phase, format!("the server sent more than {MAX_ANSWERED} requests")));
         }
-        let known = matches!(request.method, Method::Options | Method::GetParameter | Method::SetParameter);
+        let ends = request.method == Method::Teardown;
+        let known = ends || matches!(request.method, Method::Options | Method::GetParameter | Method::SetParameter);
         let mut reply = if known { Response::new(200, "OK") } else { Response::new(501, "Not Implemented") };
         reply.headers.push("CSeq", request.cseq.to_string());
         if let Some(session) = request.headers.get("Session") {
@@ -263,7 +264,12 @@ impl Connection {
         }
         self.outbox.clear();
         reply.encode(&mut self.outbox);
-        self.flush(phase).await
+        if ends {
+            // Nothing is left to take leave of.
+            self.session = None;
+        }
+        self.flush(phase).await?;
+        if ends { Err(ended(phase, "the server ended the session (TEARDOWN)".to_owned())) } else { Ok(()) }
     }
 
     /// Ends the session, when there is one, and waits briefly for the reply.
@@ -302,6 +308,12 @@ impl Drop for Connection {
     }
 }
 
+/// The fault of a session that the server ended: while media is waited for, that is what is missing.
+fn ended(phase: Phase, detail: String) -> Fault {
+    let kind = if phase == Phase::Media { FaultKind::NoMedia } else { FaultKind::Protocol };
+    Fault::new(kind, phase, detail)
+}
+
 /// Why no further message can be read.
 enum Broken {
     Io(io::Error),
@@ -313,10 +325,7 @@ impl Broken {
     fn fault(self, phase: Phase, when: &str) -> Fault {
         match self {
             Self::Io(e) => io_fault(phase, &e),
-            Self::Ended if phase == Phase::Media => {
-                Fault::new(FaultKind::NoMedia, phase, format!("the server closed the connection {when}"))
-            }
-            Self::Ended => Fault::protocol(phase, format!("the server closed the connection {when}")),
+            Self::Ended => ended(phase, format!("the server closed the connection {when}").trim_end().to_owned()),
             Self::Words(e @ DecodeError::TooLarge { .. }) => Fault::new(FaultKind::TooLarge, phase, e.to_string()),
             Self::Words(e) => Fault::protocol(phase, e.to_string()),
         }

@@ -1,23 +1,33 @@
 //! Counting what came: which tracks are proven by a packet of a payload type they declare, and the words for those that
-//! are not. Reads packets, waits for none.
+//! are not; since when each track has been silent, and whether its source took its leave. Reads packets, waits for none.
 
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
-use wire::rtp::{self, Header, SeqTracker};
+use tokio::time::Instant;
+use wire::rtp::{self, Header, Rtcp, SeqTracker};
 use wire::sdp::Media;
+
+use super::session::Arrival;
 
 /// Different foreign payload types that are told apart.
 const MAX_FOREIGN: usize = 4;
 
 /// What came of one track.
-struct Count {
+pub(super) struct Count {
     track: usize,
-    name: String,
+    /// The track in words: `video`, or `video 2` where there are several.
+    pub(super) name: String,
     declared: Vec<u8>,
     /// Packets of a declared payload type.
     packets: u64,
     /// The payload type of the first of them.
     first: Option<u8>,
+    /// When the first and the last of them came.
+    pub(super) came: Option<(Instant, Instant)>,
+    /// The source of the last of them.
+    source: Option<u32>,
+    /// That source said goodbye (RTCP BYE) and has sent nothing since.
+    pub(super) left: bool,
     sequence: SeqTracker,
     /// Packets of payload types that were not declared.
     foreign: Vec<(u8, u64)>,
@@ -31,6 +41,15 @@ impl Count {
             *n += 1;
         } else if self.foreign.len() < MAX_FOREIGN {
             self.foreign.push((payload_type, 1));
+        }
+    }
+
+    /// Reads a report; one that cannot be read says nothing.
+    fn report(&mut self, packet: &[u8]) {
+        for part in rtp::rtcp(packet).map_while(Result::ok) {
+            if let (Rtcp::Bye { ssrcs, .. }, Some(source)) = (part, self.source) {
+                self.left |= ssrcs.contains(&source);
+            }
         }
     }
 }
@@ -59,6 +78,9 @@ impl Tally {
                 declared: media.formats.iter().map(|f| f.payload_type).collect(),
                 packets: 0,
                 first: None,
+                came: None,
+                source: None,
+                left: false,
                 sequence: SeqTracker::new(),
                 foreign: Vec::new(),
                 malformed: 0,
@@ -67,10 +89,19 @@ impl Tally {
         Self { counts: selected.iter().map(count).collect() }
     }
 
-    /// Counts a packet of a track. Hands it back in parts when it is media that the track declares.
-    pub(super) fn take<'p>(&mut self, track: usize, packet: &'p [u8]) -> Option<(Header, &'p [u8])> {
+    /// Counts what arrived. Hands it back in parts when it is media that its track declares.
+    pub(super) fn arrived<'p>(&mut self, arrival: &'p Arrival) -> Option<(Header, &'p [u8])> {
+        if !arrival.report {
+            return self.take(arrival.track, &arrival.bytes);
+        }
+        self.counts.iter_mut().find(|c| c.track == arrival.track)?.report(&arrival.bytes);
+        None
+    }
+
+    fn take<'p>(&mut self, track: usize, packet: &'p [u8]) -> Option<(Header, &'p [u8])> {
         let count = self.counts.iter_mut().find(|c| c.track == track)?;
         if rtp::is_rtcp(packet) {
+            count.report(packet);
             return None;
         }
         let Ok((header, payload)) = Header::parse(packet) else {
@@ -83,6 +114,11 @@ impl Tally {
         }
         count.packets += 1;
         count.first.get_or_insert(header.payload_type);
+        let now = Instant::now();
+        count.came = Some((count.came.map_or(now, |(first, _)| first), now));
+        if count.source != Some(header.ssrc) {
+            (count.source, count.left) = (Some(header.ssrc), false);
+        }
         count.sequence.push(header.sequence);
         Some((header, payload))
     }
@@ -95,6 +131,11 @@ impl Tally {
     /// Proven tracks, each with the payload type that came first.
     pub(super) fn proven(&self) -> impl Iterator<Item = (usize, u8)> + '_ {
         self.counts.iter().filter_map(|c| Some((c.track, c.first?)))
+    }
+
+    /// What came of each selected track.
+    pub(super) fn counts(&self) -> &[Count] {
+        &self.counts
     }
 
     /// Packets of declared payload types.

@@ -68,8 +68,20 @@ struct Lane {
 }
 
 enum Way {
-    Channel(u8),
+    /// Channels of the control connection: packets, and reports on them.
+    Channels(u8, u8),
+    /// The even port is for packets, the odd one for reports.
     Ports(PortPair),
+}
+
+/// Something that came for a selected track.
+pub(super) struct Arrival {
+    /// Index of the track in the description.
+    pub(super) track: usize,
+    /// RTP, or what the server sends in its place.
+    pub(super) bytes: Bytes,
+    /// It came where reports (RTCP) belong.
+    pub(super) report: bool,
 }
 
 /// A session with its tracks set up.
@@ -209,8 +221,8 @@ fn agreed(reply: &Response, offer: &Transport, ports: Option<PortPair>) -> Resul
     match ports {
         Some(pair) => Ok(Way::Ports(pair)),
         None => {
-            let channels = answer.and_then(|a| a.interleaved).or(offer.interleaved);
-            Ok(Way::Channel(channels.map_or(0, |(rtp, _)| rtp)))
+            let (rtp, rtcp) = answer.and_then(|a| a.interleaved).or(offer.interleaved).unwrap_or((0, 1));
+            Ok(Way::Channels(rtp, rtcp))
         }
     }
 }
@@ -229,12 +241,11 @@ impl Playing {
         (self.life / 2).max(MIN_KEEP_ALIVE)
     }
 
-    /// The next RTP packet (or what the server sends in its place), with the index of its track in the description.
-    /// Keeps the session alive meanwhile. Safe to drop and call again.
-    pub(super) async fn packet(&mut self, phase: Phase, connection: &mut Connection) -> Result<(usize, Bytes), Fault> {
-        while let Some((channel, packet)) = connection.early() {
-            if let Some(track) = self.track_of(channel) {
-                return Ok((track, packet));
+    /// The next packet or report. Keeps the session alive meanwhile. Safe to drop and call again.
+    pub(super) async fn packet(&mut self, phase: Phase, connection: &mut Connection) -> Result<Arrival, Fault> {
+        while let Some((channel, bytes)) = connection.early() {
+            if let Some(arrival) = self.sort(channel, bytes) {
+                return Ok(arrival);
             }
         }
         loop {
@@ -244,7 +255,7 @@ impl Playing {
                 timeout_at(due, poll_fn(|cx| self.poll(phase, control.as_mut(), cx))).await
             };
             match next {
-                Ok(Ok(Some(packet))) => return Ok(packet),
+                Ok(Ok(Some(arrival))) => return Ok(arrival),
                 Ok(Ok(None)) => {}
                 Ok(Err(fault)) => return Err(fault),
                 Err(_due) => {
@@ -260,29 +271,43 @@ impl Playing {
         phase: Phase,
         control: std::pin::Pin<&mut impl Future<Output = Result<Incoming, Fault>>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<(usize, Bytes)>, Fault>> {
+    ) -> Poll<Result<Option<Arrival>, Fault>> {
         for lane in &mut self.lanes {
-            if let Way::Ports(pair) = &mut lane.way
-                && let Poll::Ready(got) = pair.poll_even(cx, &mut self.room)
-            {
-                return Poll::Ready(got.map(|packet| Some((lane.track, packet))).map_err(|e| io_fault(phase, &e)));
+            let Way::Ports(pair) = &mut lane.way else { continue };
+            // All packets that are there come before the reports on them: the last report may say that it was the end.
+            for report in [false, true] {
+                let polled =
+                    if report { pair.poll_odd(cx, &mut self.room) } else { pair.poll_even(cx, &mut self.room) };
+                if let Poll::Ready(got) = polled {
+                    let track = lane.track;
+                    let arrived = got.map(|bytes| Some(Arrival { track, bytes, report }));
+                    return Poll::Ready(arrived.map_err(|e| io_fault(phase, &e)));
+                }
             }
         }
         control.poll(cx).map_ok(|incoming| match incoming {
-            Incoming::Packet(channel, packet) => self.track_of(channel).map(|track| (track, packet)),
+            Incoming::Packet(channel, bytes) => self.sort(channel, bytes),
             Incoming::Reply => None,
         })
     }
 
-    fn track_of(&self, channel: u8) -> Option<usize> {
-        self.lanes.iter().find(|lane| matches!(lane.way, Way::Channel(c) if c == channel)).map(|lane| lane.track)
+    /// Whose packet or report it is that came on a channel of the control connection.
+    fn sort(&self, channel: u8, bytes: Bytes) -> Option<Arrival> {
+        let lane_of = |report: bool| {
+            self.lanes.iter().find(|lane| match lane.way {
+                Way::Channels(rtp, rtcp) => channel == if report { rtcp } else { rtp },
+                Way::Ports(_) => false,
+            })
+        };
+        let found = lane_of(false).map(|lane| (lane, false)).or_else(|| lane_of(true).map(|lane| (lane, true)));
+        found.map(|(lane, report)| Arrival { track: lane.track, bytes, report })
     }
 
     /// Datagrams from elsewhere than the server.
     pub(super) fn strangers(&self) -> u64 {
         let pairs = self.lanes.iter().map(|lane| match &lane.way {
             Way::Ports(pair) => pair.strangers(),
-            Way::Channel(_) => 0,
+            Way::Channels(..) => 0,
         });
         pairs.sum()
     }

@@ -86,8 +86,8 @@ impl View {
             if let Some(coded) = self.pop() {
                 return Ok(coded);
             }
-            let (track, packet) = self.playing.packet(Phase::Media, &mut self.connection).await?;
-            if let Some((header, payload)) = self.tally.take(track, &packet) {
+            let arrival = self.playing.packet(Phase::Media, &mut self.connection).await?;
+            if let Some((header, payload)) = self.tally.arrived(&arrival) {
                 // What cannot be read is missing from its picture, which is then marked as damaged.
                 let _ = match &mut self.packets {
                     Packets::H264(packets) => packets.push(&header, payload),
