@@ -13,7 +13,7 @@ const axis = (ms) => (ms >= 1000 ? `${Math.round(ms / 10) / 100} s` : millis(ms)
 
 function niceMax(value) {
   const step = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  for (const m of [1, 2, 5, 10]) if (m * step >= value) return m * step;
+  for (const m of [1, 2, 4, 5, 8, 10]) if (m * step >= value) return m * step;
   return 10 * step;
 }
 
