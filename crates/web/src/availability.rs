@@ -13,9 +13,11 @@ use store::{Store, StoreError};
 use tokio::sync::watch;
 
 use crate::dto::target::Availabilities;
-use crate::limits::{AVAILABILITY_EVERY, AVAILABILITY_IDLE};
+use crate::limits::{AVAILABILITY_EVERY, AVAILABILITY_IDLE, AVAILABILITY_YOUNG};
 
 const DAY: Duration = Duration::from_secs(86_400);
+/// Rounds after the start that come quickly: whoever has just started it wants to see figures.
+const YOUNG_ROUNDS: u64 = 20;
 
 /// Availability by target.
 pub type Table = BTreeMap<TargetId, Availabilities>;
@@ -36,7 +38,7 @@ impl Availability {
         let this = Self { newest, asked: Arc::clone(&asked) };
         let cancelled = tasks.cancelled();
         tasks.spawn("availability", async move {
-            loop {
+            for round in 0_u64.. {
                 let (store, clock) = (store.clone(), Arc::clone(&clock));
                 let computed = tokio::task::spawn_blocking(move || compute(&store, clock.as_ref())).await;
                 match computed {
@@ -46,7 +48,7 @@ impl Availability {
                 }
                 tokio::select! {
                     () = cancelled.cancelled() => return,
-                    () = pause(&asked) => {}
+                    () = pause(&asked, if round < YOUNG_ROUNDS { AVAILABILITY_YOUNG } else { AVAILABILITY_EVERY }) => {}
                 }
             }
         });
@@ -69,11 +71,11 @@ impl Availability {
     }
 }
 
-async fn pause(asked: &AtomicBool) {
+async fn pause(asked: &AtomicBool, every: Duration) {
     let mut waited = Duration::ZERO;
     while waited < AVAILABILITY_IDLE {
-        tokio::time::sleep(AVAILABILITY_EVERY).await;
-        waited += AVAILABILITY_EVERY;
+        tokio::time::sleep(every).await;
+        waited += every;
         if asked.swap(false, Ordering::Relaxed) {
             return;
         }
