@@ -1,11 +1,16 @@
-//! What H.264 and H.265 have in common: picture parameters, access units in Annex B, NAL units.
+//! What H.264 and H.265 have in common: packets to access units in Annex B, NAL units, picture parameters.
 //!
 //! Never decodes a picture.
 
 mod access_unit;
+mod depacketizer;
 
+pub(crate) use access_unit::NalFacts;
 pub use access_unit::{AccessUnit, DepacketizeError, MAX_ACCESS_UNIT_BYTES};
-pub(crate) use access_unit::{Assembler, NalFacts};
+pub use depacketizer::Depacketizer;
+pub(crate) use depacketizer::{Content, Packing};
+
+use crate::bits::Bits;
 
 /// Largest picture side accepted, in pixels; level 6.2 of either codec ends below it.
 pub(crate) const MAX_SIDE: u32 = 16_888;
@@ -13,6 +18,8 @@ pub(crate) const MAX_SIDE: u32 = 16_888;
 pub(crate) const MAX_PARAMETER_SET_BYTES: usize = 4 * 1024;
 /// Most parameter sets read from a description.
 pub(crate) const MAX_PARAMETER_SETS: usize = 32;
+/// Aspect ratio given by two numbers of its own.
+const EXTENDED_SAR: u32 = 255;
 /// Highest plausible frame rate.
 const MAX_FPS: f64 = 1_000.0;
 
@@ -45,6 +52,28 @@ pub struct SpsError {
 pub(crate) fn frame_rate(ticks_per_second: u32, ticks_per_frame: u64) -> Option<f64> {
     let fps = f64::from(ticks_per_second) / ticks_per_frame as f64;
     (fps.is_finite() && fps > 0.0 && fps <= MAX_FPS).then_some(fps)
+}
+
+/// Skips what the usability information says of the picture: the part that annex E has in common, up to the place of the
+/// chroma samples.
+pub(crate) fn skip_picture_information(bits: &mut Bits<'_>) -> Option<()> {
+    if bits.bit()? && bits.bits(8)? == EXTENDED_SAR {
+        bits.skip(32)?;
+    }
+    if bits.bit()? {
+        bits.bit()?; // overscan_appropriate_flag
+    }
+    if bits.bit()? {
+        bits.skip(4)?; // video_format, video_full_range_flag
+        if bits.bit()? {
+            bits.skip(24)?; // colour description
+        }
+    }
+    if bits.bit()? {
+        bits.skip_code()?; // chroma location, top
+        bits.skip_code()?; // and bottom
+    }
+    Some(())
 }
 
 /// The side left after cropping `units` on both ends together.

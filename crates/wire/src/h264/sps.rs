@@ -4,12 +4,12 @@
 //! with both, and players do not mind.
 
 use crate::bits::{Bits, unescape};
-use crate::video::{MAX_PARAMETER_SET_BYTES, MAX_SIDE, SpsError, VideoParams, cropped, frame_rate};
+use crate::video::{
+    MAX_PARAMETER_SET_BYTES, MAX_SIDE, SpsError, VideoParams, cropped, frame_rate, skip_picture_information,
+};
 
 /// NAL unit type of a sequence parameter set.
 const SPS: u8 = 7;
-/// Aspect ratio given by two numbers of its own.
-const EXTENDED_SAR: u32 = 255;
 /// Profiles whose parameter sets say something of their chroma.
 const WITH_CHROMA: [u8; 13] = [44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244];
 
@@ -172,22 +172,7 @@ fn timing(bits: &mut Bits<'_>) -> Option<f64> {
     if !bits.bit()? {
         return None;
     }
-    if bits.bit()? && bits.bits(8)? == EXTENDED_SAR {
-        bits.skip(32)?;
-    }
-    if bits.bit()? {
-        bits.bit()?; // overscan_appropriate_flag
-    }
-    if bits.bit()? {
-        bits.skip(4)?; // video_format, video_full_range_flag
-        if bits.bit()? {
-            bits.skip(24)?; // colour description
-        }
-    }
-    if bits.bit()? {
-        bits.skip_code()?; // chroma location, top
-        bits.skip_code()?; // and bottom
-    }
+    skip_picture_information(bits)?;
     if !bits.bit()? {
         return None;
     }

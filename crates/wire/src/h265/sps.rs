@@ -3,12 +3,12 @@
 //! Reads as far as the frame rate and no further, and does not hold a picture against its level.
 
 use crate::bits::{Bits, unescape};
-use crate::video::{MAX_PARAMETER_SET_BYTES, MAX_SIDE, SpsError, VideoParams, cropped, frame_rate};
+use crate::video::{
+    MAX_PARAMETER_SET_BYTES, MAX_SIDE, SpsError, VideoParams, cropped, frame_rate, skip_picture_information,
+};
 
 /// NAL unit type of a sequence parameter set.
 const SPS: u8 = 33;
-/// Aspect ratio given by two numbers of its own.
-const EXTENDED_SAR: u32 = 255;
 /// Most sub-layers, pictures in a reference set, sets, and long-term pictures (H.265, 7.4.3.2).
 const MAX_SUB_LAYERS_MINUS1: u32 = 6;
 const MAX_REFERENCES: u32 = 16;
@@ -114,22 +114,7 @@ fn timing(bits: &mut Bits<'_>, sub_layers_minus1: u32) -> Option<f64> {
     if !bits.bit()? {
         return None;
     }
-    if bits.bit()? && bits.bits(8)? == EXTENDED_SAR {
-        bits.skip(32)?;
-    }
-    if bits.bit()? {
-        bits.bit()?; // overscan_appropriate_flag
-    }
-    if bits.bit()? {
-        bits.skip(4)?; // video_format, video_full_range_flag
-        if bits.bit()? {
-            bits.skip(24)?; // colour description
-        }
-    }
-    if bits.bit()? {
-        bits.skip_code()?; // chroma location, top
-        bits.skip_code()?; // and bottom
-    }
+    skip_picture_information(bits)?;
     bits.skip(3)?; // neutral_chroma_indication_flag, field_seq_flag, frame_field_info_present_flag
     if bits.bit()? {
         for _ in 0..4 {

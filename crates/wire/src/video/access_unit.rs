@@ -49,9 +49,11 @@ pub(crate) struct Assembler {
 
 /// What a NAL unit means for the access unit.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct NalFacts {
-    pub(crate) key_frame: bool,
-    pub(crate) parameters: bool,
+pub struct NalFacts {
+    /// A decoder may begin here.
+    pub key_frame: bool,
+    /// It is a sequence parameter set.
+    pub parameters: bool,
 }
 
 impl Assembler {
