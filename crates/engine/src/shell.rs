@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use model::board::Board;
 use model::conf::Problem;
-use model::event::Event;
+use model::event::{Event, Part, What};
 use model::limits::{EVENT_BACKLOG, PROBES_AT_ONCE};
 use model::observation::Observation;
+use model::status::Status;
 use model::target::{Target, TargetId};
 use model::time::{Clock, Mono};
 use net::task::{Tasks, panic_text};
@@ -300,6 +301,7 @@ impl Shell {
             self.board.send_replace(self.state.board(now));
         }
         for event in self.untold.drain(..) {
+            log(&event.what);
             let _ = self.events.send(event); // nobody listens: that is fine
         }
         for (asker, answer) in self.answers.drain(..) {
@@ -308,6 +310,20 @@ impl Shell {
         for told in self.applied.drain(..) {
             let _ = told.send(());
         }
+    }
+}
+
+/// What an operator wants to read in the log. A start alone is no news, and other parts log their own trouble.
+fn log(what: &What) {
+    match what {
+        What::StatusChanged(id, change) if change.to.is_trouble() => {
+            tracing::warn!("{id} is {}: {}", change.to, change.reason);
+        }
+        What::StatusChanged(id, change) if change.from != Status::Unknown => {
+            tracing::info!("{id} is {}, was {}", change.to, change.from);
+        }
+        What::Unwell(Part::Clock, reason) => tracing::warn!("{reason}"),
+        _ => {}
     }
 }
 
