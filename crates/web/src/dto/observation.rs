@@ -10,7 +10,9 @@ use model::reading::{FactValue, Track};
 use model::verdict::{Reason, Verdict};
 use serde::Serialize;
 use store::ObservationRow;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::millis;
 
@@ -91,7 +93,7 @@ impl From<&Track> for TrackDto {
 }
 
 /// The value of a fact: text, number or truth; times are UTC milliseconds.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum FactDto {
     /// Words.
@@ -103,6 +105,17 @@ pub enum FactDto {
     /// Yes or no.
     Flag(bool),
 }
+
+impl PartialSchema for FactDto {
+    /// One schema of three types: "one of integer and number" would refuse every whole number, which is both.
+    fn schema() -> RefOr<Schema> {
+        let types = [Type::String, Type::Number, Type::Boolean].into_iter().collect::<SchemaType>();
+        let doc = "The value of a fact: text, number or truth; times are UTC milliseconds.";
+        ObjectBuilder::new().schema_type(types).description(Some(doc)).into()
+    }
+}
+
+impl ToSchema for FactDto {}
 
 impl From<&FactValue> for FactDto {
     fn from(v: &FactValue) -> Self {
