@@ -57,7 +57,8 @@ pub fn without_places(text: &str) -> String {
     let is_place = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '/' && c != '[');
         let dotted = bare.split(':').next().unwrap_or_default().split('.').filter(|p| !p.is_empty()).count() > 1;
-        bare.contains("://") || bare.starts_with('/') || bare.starts_with('[') || (dotted && bare.len() > 3)
+        let address = dotted && bare.len() > 3 && bare.parse::<f64>().is_err(); // 12.5 is a number, 10.0.0.1 is none
+        bare.contains("://") || bare.starts_with('/') || bare.starts_with('[') || address
     };
     let words = hide_in_words(text)
         .split(' ')

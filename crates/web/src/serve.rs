@@ -56,7 +56,7 @@ pub struct Listening {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An address could not be bound.
-    #[error("cannot listen on {0}")]
+    #[error("cannot listen: {0}")]
     Bind(String),
     /// The certificate could not be used.
     #[error("cannot use the server's certificate: {0}")]
