@@ -1,0 +1,61 @@
+# checks.sh: what one check costs, beside what other tools need for the same URL in the same run.
+# shellcheck shell=bash
+
+RTSP_URL=rtsp://127.0.0.1:18554/720p
+HTTP_URL=http://127.0.0.1:18080/ok.txt
+EXPORTER=127.0.0.1:19115
+
+# A figure out of `good=200 checks=200 cpu_ms=0.41 took_ms=48`.
+figure() { grep -oE "(^| )$2=[0-9.]+" <<<"$1" | cut -d= -f2; }
+
+# check_cost WHAT URL CHECKS: sets OUT; fails unless every check was good.
+check_cost() {
+  OUT=$("$TARGET/release/examples/check_cost" "$2" "$3") || { failed "$1" "check_cost failed"; return 1; }
+  [ "$(figure "$OUT" good)" = "$3" ] || { failed "$1" "$OUT"; return 1; }
+}
+
+bench_rtsp() {
+  local what="RTSP check to the first packet of every track, CPU" runs=${FFPROBE_RUNS:-10} ours theirs times
+  need_testbed rtsp:18554 || { failed "$what" "no RTSP server"; return; }
+  check_cost "$what" "$RTSP_URL" "${RTSP_CHECKS:-300}" || return
+  ours=$(figure "$OUT" cpu_ms)
+  TIMEFORMAT='%U %S'
+  times=$({ time for _ in $(seq "$runs"); do
+    ffprobe -v error -rtsp_transport tcp -show_streams "$RTSP_URL" >/dev/null 2>&1 || echo bad >>"$SCRATCH/ffprobe.bad"
+  done; } 2>&1)
+  [ -e "$SCRATCH/ffprobe.bad" ] && { failed "$what" "ffprobe failed"; return; }
+  theirs=$(awk -v n="$runs" '{ printf "%.2f", ($1 + $2) * 1000 / n }' <<<"$times")
+  row "$what" "≤ 1 ms" "$(calc "$ours") ms" "" "" "$ours <= 1"
+  row "the same against ffprobe" "≥ 75 × less" "$(calc "$ours") ms" "ffprobe $(calc "$theirs") ms" "$(calc "$theirs / $ours") ×" \
+    "$theirs >= 75 * $ours"
+}
+
+bench_http() {
+  local what="HTTP check, CPU, the look alone" n=${HTTP_CHECKS:-1000} pid ask before ours theirs rounds cpu
+  need_testbed nginx:18080 blackbox:19115 || { failed "$what" "no testbed"; return; }
+  check_cost "$what" "$HTTP_URL" $((n * 3)) || return
+  ours=$(figure "$OUT" cpu_ms)
+
+  read -r pid _ <"$TESTBED_DIR/pid/blackbox"
+  ask="http://$EXPORTER/probe?module=http_2xx&target=$HTTP_URL"
+  curl -fsS "$ask" | grep -q '^probe_success 1' || { failed "$what" "the exporter does not succeed"; return; }
+  curl -fsS -o /dev/null "$ask&n=[1-50]"
+  before=$(cpu_ms "$pid")
+  curl -fsS -o /dev/null "$ask&n=[1-$n]" # one connection for all of them
+  theirs=$(awk "BEGIN { print ($(cpu_ms "$pid") - $before) / $n }")
+  row "$what" "≤ ½ of blackbox_exporter" "$(calc "$ours") ms" "$(calc "$theirs") ms" "$(calc "$ours / $theirs")" "$ours <= $theirs / 2"
+
+  # The whole program: cadence, verdict, history on the disk, board. 200 targets a second at the same URL.
+  config "$SCRATCH/http"
+  for i in $(seq 200); do echo "  - {name: T$i, url: '$HTTP_URL', interval: 1s}"; done >>"$SCRATCH/http/streampulse.yaml"
+  start_product "$SCRATCH/http"
+  sleep 8 # first looks are spread over five seconds
+  before=$(cpu_ms "$PRODUCT") rounds=$(health .parts.engine.punctuality.rounds)
+  sleep "${HTTP_SECONDS:-20}"
+  cpu=$(($(cpu_ms "$PRODUCT") - before)) rounds=$(($(health .parts.engine.punctuality.rounds) - rounds))
+  [ "$(health .targets.up)" = 200 ] || failed "the program" "not all targets are up"
+  end "$PRODUCT"
+  ours=$(awk "BEGIN { print $cpu / $rounds }")
+  row "HTTP check, CPU, the whole program (cadence, verdict, history)" "≤ ½ of blackbox_exporter" \
+    "$(calc "$ours") ms" "$(calc "$theirs") ms" "$(calc "$ours / $theirs")" "$ours <= $theirs / 2"
+}

@@ -1,0 +1,67 @@
+# product.sh: the real program under load: processor, punctuality, memory, start-up, dashboard.
+# shellcheck shell=bash
+
+# 10,000 HTTP targets at 10 s, on 100 loopback addresses so that the bound of four looks per host is not in the way.
+bench_scale() {
+  local targets=${SCALE_TARGETS:-10000} seconds=${SCALE_SECONDS:-60} before load up p99 worst missed
+  start_site 100
+  config "$SCRATCH/scale"
+  awk -v n="$targets" -v port="$SITE_PORT" 'BEGIN { for (i = 0; i < n; i++)
+    printf "  - {name: T%d, url: \"http://127.0.0.%d:%d/%d\", interval: 10s}\n", i, i % 100 + 1, port, i }' >>"$SCRATCH/scale/streampulse.yaml"
+  start_product "$SCRATCH/scale"
+  sleep 20 # first looks, then the regular grid
+  before=$(cpu_ms "$PRODUCT")
+  sleep "$seconds"
+  load=$(awk "BEGIN { print ($(cpu_ms "$PRODUCT") - $before) / 10 / $seconds }")
+  up=$(health .targets.up)
+  read -r p99 worst missed < <(health '.parts.engine.punctuality | "\(.p99_ms) \(.worst_ms) \(.missed)"')
+  [ "$up" = "$targets" ] || failed "$targets HTTP targets" "only $up are up"
+  row "$targets HTTP targets at 10 s, CPU over $seconds s" "< 60 % of a core" "$(calc "$load") % of a core" "" "" "$load < 60"
+  row "the same, start lateness" "p99 < 250 ms" "p99 ≤ $p99 ms, worst $worst ms, $missed missed" "" "" "$p99 < 250"
+  say "memory with $targets targets: $(memory_mb "$PRODUCT" VmRSS) MB, peak $(memory_mb "$PRODUCT" VmHWM) MB; rows lost: $(health .parts.store.lost_rows)"
+  end "$PRODUCT"
+}
+
+# 1,000 targets at 5 s: HTTP on the loopback site, 50 of them RTSP on the testbed. Then a dashboard listens as well.
+bench_memory() {
+  local what="resident memory, 950 HTTP and 50 RTSP targets" minutes=${MINUTES:-5} calm open peak
+  need_testbed rtsp:18554 || { failed "$what" "no RTSP server"; return; }
+  start_site 20
+  config "$SCRATCH/memory"
+  awk -v port="$SITE_PORT" 'BEGIN {
+    for (i = 0; i < 950; i++) printf "  - {name: T%d, url: \"http://127.0.0.%d:%d/%d\", interval: 5s}\n", i, i % 20 + 1, port, i
+    for (i = 0; i < 50; i++) printf "  - {name: R%d, url: \"rtsp://127.0.0.1:18554/720p\", interval: 5s}\n", i
+  }' >>"$SCRATCH/memory/streampulse.yaml"
+  start_product "$SCRATCH/memory"
+  sleep $((minutes * 60))
+  [ "$(health .targets.up)" = 1000 ] || failed "$what" "only $(health .targets.up) are up"
+  calm=$(memory_mb "$PRODUCT" VmRSS)
+  row "$what, after $minutes min at 5 s" "< 60 MB" "$calm MB" "" "" "$calm < 60"
+  curl -fsS -N -m 60 "$PRODUCT_URL/api/v1/events" >/dev/null 2>&1 &
+  sleep 50
+  open=$(memory_mb "$PRODUCT" VmRSS) peak=$(memory_mb "$PRODUCT" VmHWM)
+  row "the same with a dashboard open for a minute" "< 60 MB" "$open MB (peak $peak MB)" "" "" "$open < 60"
+  end "$PRODUCT"
+}
+
+bench_start() {
+  local targets out median worst
+  for targets in 1 1000; do
+    out=$("$TARGET/release/examples/bench_start" "$TARGET/release/streampulse" "$targets" 10) || { failed "start-up" "failed"; return; }
+    median=$(grep -oE 'median_ms=[0-9.]+' <<<"$out" | cut -d= -f2) worst=$(grep -oE 'worst_ms=[0-9.]+' <<<"$out" | cut -d= -f2)
+    row "start of the process to the first look, $targets target(s), 10 times" "< 300 ms" "$median ms, worst $worst ms" "" "" "$worst < 300"
+  done
+}
+
+bench_dashboard() {
+  local what="dashboard with 2,000 streams" log=$SCRATCH/dashboard.log
+  cargo bench --locked -q -p streampulse --bench dashboard >"$log" 2>&1 || { tail -n 5 "$log" >&2; failed "$what" "the bench failed"; return; }
+  # shellcheck disable=SC2317 # called below
+  ms() { sed -n "s/^$1 .*$2 \([0-9.]*\) ms.*/\1/p" "$log" | head -n 1; }
+  local paint change task
+  paint=$(ms 'rows painted' worst) change=$(ms 'status change to pixels' worst)
+  task=$(sed -n 's/^longest task scrolling *\(under \)\{0,1\}\([0-9]*\) ms/\2/p' "$log") # tasks under 50 ms are not reported
+  row "$what: rows painted" "< 1 s" "$(ms 'rows painted' median) ms, worst $paint ms" "" "" "${paint:-1e9} < 1000"
+  row "$what: status change to pixels" "< 200 ms" "$(ms 'status change to pixels' median) ms, worst $change ms" "" "" "${change:-1e9} < 200"
+  row "$what: longest task while scrolling" "≤ 100 ms" "≤ ${task:-?} ms" "" "" "${task:-1e9} <= 100"
+}
