@@ -89,7 +89,7 @@ const FACTS = {
   tls_version: 'TLS version', transport: 'Transport', rtp_packets: 'RTP packets', rtp_lost: 'RTP packets lost', body_bytes: 'Body',
   redirects: 'Redirects', content_type: 'Content type', frame_bytes: 'Frame', head_refused: 'HEAD refused, GET used', peer: 'Peer',
 };
-export const factName = (key) => FACTS[key] || key.replaceAll('_', ' ');
+export const factName = (key) => FACTS[key] || key.replaceAll('_', ' ').replace(/^./, (c) => c.toUpperCase());
 export function factValue(key, value) {
   if (value === null || value === undefined) return NONE;
   if (key.endsWith('_at')) return dateTime(value);
