@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 ///
 /// Without a command it does what `run` does.
 #[derive(Debug, Parser)]
-#[command(name = "streampulse", version, about, long_about, max_term_width = 100)]
+#[command(name = "streampulse", version, max_term_width = 100)]
 pub(crate) struct Cli {
     /// What to do; `run` when left out.
     #[command(subcommand)]

@@ -22,7 +22,10 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let read = file.read().map_err(|p| vec![p]);
     let loaded = read.and_then(|(text, _)| load(&text, &environment, &Overrides::default()));
     let (problems, warnings, summary) = match loaded {
-        Ok(config) => (Vec::new(), config.warnings, format!("{} streams", config.targets.len())),
+        Ok(config) => {
+            let count = config.targets.len();
+            (Vec::new(), config.warnings, format!("{count} stream{}", if count == 1 { "" } else { "s" }))
+        }
         Err(problems) => (problems, Vec::new(), String::new()),
     };
     if args.json {

@@ -26,6 +26,7 @@ pub(crate) async fn probe(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
     let target = match target_of(args) {
         Ok(target) => target,
         Err(problems) => {
+            say::out(&nothing_looked_at(args, &problems)?);
             for problem in problems {
                 say::err(&format!("streampulse probe: {problem}"));
             }
@@ -143,6 +144,19 @@ fn json_text(target: &Target, seen: &Observation, verdict: &Verdict, status: &st
         "phases_ms": phases_json(&seen.look.phases),
         "tracks": seen.look.reading.tracks.iter().map(track_json).collect::<Vec<_>>(),
         "facts": seen.look.reading.facts.iter().map(|(k, v)| ((*k).to_owned(), fact_json(v))).collect::<Map<_, _>>(),
+    });
+    Ok(serde_json::to_string_pretty(&body)?)
+}
+
+/// The same answer where there was nothing to look at: Nagios and programs read standard output alone.
+fn nothing_looked_at(args: &ProbeArgs, problems: &[String]) -> anyhow::Result<String> {
+    let address = model::address::Address::parse(&args.url).ok().map(|a| a.to_string());
+    if !args.json {
+        return Ok(format!("UNKNOWN {}: {}", address.as_deref().unwrap_or("probe"), problems.join("; ")));
+    }
+    let body = json!({
+        "target": address, "kind": null, "status": "unknown", "fault": null, "reasons": problems, "took_ms": null,
+        "phases_ms": {}, "tracks": [], "facts": {},
     });
     Ok(serde_json::to_string_pretty(&body)?)
 }

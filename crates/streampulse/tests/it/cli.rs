@@ -55,6 +55,12 @@ fn misuse_is_three_and_says_what_to_do() {
         assert_eq!(out.status.code(), Some(3), "{args:?}: {text}");
         assert!(text.contains(words), "{args:?}: {text}");
     }
+    // Nagios reads standard output, programs read the object: both get an answer of the promised form.
+    let out = cli(&["probe", "gopher://u:hidden@h/"]).stdout;
+    assert!(String::from_utf8_lossy(&out).starts_with("UNKNOWN gopher://u:***@h/: url: "), "{out:?}");
+    let out = cli(&["probe", "--json", "gopher://u:hidden@h/"]).stdout;
+    let object: serde_json::Value = serde_json::from_slice(&out).expect("an object");
+    assert_eq!((&object["status"], &object["target"]), (&"unknown".into(), &"gopher://u:***@h/".into()));
 }
 
 #[test]
@@ -70,7 +76,13 @@ fn every_command_has_help_and_the_pages_are_made_from_it() {
         let text = cli(&["completions", shell]).stdout;
         assert!(String::from_utf8_lossy(&text).contains("streampulse"), "{shell}");
     }
-    assert!(String::from_utf8_lossy(&cli(&["man"]).stdout).contains(".TH streampulse"));
+    let man = String::from_utf8_lossy(&cli(&["man"]).stdout).into_owned();
+    assert!(man.contains(".TH streampulse"));
+    let purpose = "Keeps live streams alive and proves it";
+    assert!(
+        String::from_utf8_lossy(&cli(&["-h"]).stdout).starts_with(purpose)
+            && man.contains(&format!("streampulse \\- {purpose}"))
+    );
 }
 
 #[test]
