@@ -98,7 +98,10 @@ fn restore_comments(new: &str, old: &str) -> String {
         let old = known.and_then(|lines| if lines.len() > 1 { lines.pop_front() } else { lines.front().copied() });
         old.map_or(line.to_owned(), |old| format!("{old}{}", &line[line.trim_end().len()..]))
     };
-    new.split_inclusive('\n').map(&mut back).collect()
+    let back: String = new.split_inclusive('\n').map(&mut back).collect();
+    // What changes a value is no comment, it only looks like one: no secret moves into it.
+    let values = |text: &str| super::tree::parse(text).as_ref().map(super::tree::to_json);
+    if values(&back) == values(new) { back } else { new.to_owned() }
 }
 
 /// Names a target of the file, which may have an id, else a name, else only its place in the list.
@@ -135,6 +138,13 @@ pub fn restore_fields(
     let mut problems = Vec::new();
     for (key, value) in fields.iter_mut() {
         restore_value(value, &format!("].{key}"), new_host.as_deref(), &own, &mut problems);
+    }
+    // Secrets that stay in the file beside a URL that now leads elsewhere would go there too.
+    for slot in own.iter().filter(|s| s.part.is_empty() && new_host.as_ref().is_some_and(|host| *host != s.host)) {
+        let key = slot.path.rsplit("].").next().unwrap_or_default();
+        if !fields.contains_key(key.split('.').next().unwrap_or_default()) {
+            problems.push(unknown(None, key));
+        }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }

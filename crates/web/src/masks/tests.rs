@@ -88,6 +88,74 @@ fn a_mask_never_carries_a_secret_to_another_host() {
 }
 
 #[test]
+fn odd_spellings_of_a_host_are_read_as_the_program_reads_them() {
+    let old = "targets:\n- name: A\n  url: http://u:aaa1@good/\n  secret_headers: {Authorization: bbb1}\n";
+    let which = Some(Which { id: "a", name: "A", position: 0 });
+    for url in [
+        r"http://u:***@evil\@good/",
+        "http:evil/://good/",
+        "http:/\t/evil/?x=http://good/",
+        "http://good\t@evil/",
+        "http://good\n@evil/",
+        r"http:\\evil\x://good",
+        r"http:\\u:***@evil\://u:***@good",
+        "http:/u:***@evil/://u:***@good/",
+        "http:///evil/?x=://good/",
+        "http://${X:-evil/}@good/",
+        "http://u:${X:-x@evil/}@good/",
+        "http://${CAM}/",
+        "${X:-http}:${X:-//evil/}?://good",
+        "http://${X:-evil/\n}@good/",
+    ] {
+        let mut fields = serde_json::Map::new();
+        fields.insert("url".to_owned(), url.into());
+        fields.insert("secret_headers".to_owned(), serde_json::json!({"Authorization": "***"}));
+        let _refused = restore_fields(&mut fields, old, which).expect_err(url);
+        let all = serde_json::Value::from(fields).to_string();
+        assert!(!all.contains("bbb1"), "{all}");
+        let new = format!("targets:\n- name: A\n  url: {}\n  password: '***'\n", serde_json::json!(url));
+        restore(&new, &old.replace("secret_headers: {Authorization: bbb1}", "password: bbb1")).expect_err(url);
+    }
+}
+
+#[test]
+fn secrets_that_a_change_of_host_leaves_in_the_file_must_be_written_anew() {
+    let which = Some(Which { id: "lab", name: "Lab", position: 1 });
+    for (fields, problems) in [
+        (serde_json::json!({"url": "http://evil/"}), 2),
+        (serde_json::json!({"url": "http://evil/", "password": "new", "headers": null}), 0),
+        (serde_json::json!({"url": "http://10.0.0.6/elsewhere"}), 0),
+    ] {
+        let serde_json::Value::Object(mut map) = fields.clone() else { panic!("a map") };
+        let found = restore_fields(&mut map, FILE, which).err().map_or(0, |p| p.len());
+        assert_eq!(found, problems, "{fields}");
+    }
+}
+
+#[test]
+fn only_comments_get_masked_lines_back() {
+    let old = "# password: aaa1\ntargets:\n- name: A\n  headers:\n      Authorization: bbb1\n";
+    let hidden = hide(old);
+    let comment = hidden.lines().next().expect("a line");
+    let key = hidden.lines().last().expect("a line");
+    for text in [
+        format!("  body: |\n{key}\n"),
+        format!("  body: |\n   x\n   '{comment}\n"),
+        format!("  ? '\n{key}\n  '\n  : 1\n"),
+    ] {
+        let back = restore(&format!("{hidden}{text}"), old).expect("no mask of a key");
+        assert_eq!(back.matches("bbb1").count(), 1, "{back}");
+    }
+    let moved = format!("targets:\n- name: A\n  body: >\n{comment}\n\n    x\n{comment}\n");
+    assert!(restore(&moved, old).is_ok());
+    let block = old.replace("# password", "    # password");
+    let hidden = hide(&block);
+    let line = hidden.lines().next().expect("a line");
+    let back = restore(&format!("{}- body: |\n{line}\n", hidden.replace(line, "")), &block).expect("no mask of a key");
+    assert!(!back.contains("aaa1"), "{back}");
+}
+
+#[test]
 fn odd_secrets_are_quoted_when_they_return() {
     let old = "targets:\n- name: A\n  url: \"rtsp://u:a'b\\\"c:d@h/\"\n";
     let hidden = hide(old);
@@ -118,8 +186,8 @@ fn fields_of_a_form_get_their_secrets_back() {
             r#"{"headers":{"Accept":"x","Authorization":"***"}}"#,
             Some(r#"{"headers":{"Accept":"x","Authorization":"Bearer hunter4"}}"#),
         ),
-        (r#"{"url":"http://evil/?key=***"}"#, None),
-        (r#"{"url":"http://evil/","password":"***"}"#, None),
+        (r#"{"url":"http://evil/?key=***","headers":null,"password":null}"#, None),
+        (r#"{"url":"http://evil/","password":"***","headers":null}"#, None),
         (r#"{"interval":"5s"}"#, Some(r#"{"interval":"5s"}"#)),
     ] {
         let mut map = json(fields);

@@ -147,7 +147,7 @@ pub fn trial(text: &str, mut fields: serde_json::Map<String, Value>) -> String {
 }
 
 /// A node as JSON, by the core schema of YAML 1.2: what is quoted is text.
-fn to_json(item: &Item) -> Value {
+pub(crate) fn to_json(item: &Item) -> Value {
     match item {
         Item::Seq(items) => Value::Array(items.iter().map(to_json).collect()),
         Item::Map(pairs) => Value::Object(pairs.iter().map(|(k, v)| (k.clone(), to_json(v))).collect()),

@@ -3,7 +3,10 @@
 
 use std::ops::Range;
 
-use model::address::is_secret_name;
+use model::address::{Address, is_secret_name};
+
+use super::MASK;
+use super::find::apply;
 
 /// One secret inside a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,20 +46,25 @@ fn scan(text: &str, in_words: bool) -> Vec<UrlSecret> {
     out
 }
 
-/// The host of the first URL in `text`, lower case; empty when there is none.
-pub(crate) fn host(text: &str) -> String {
-    let flat = without_references(text);
-    let Some(found) = flat.find("://") else { return String::new() };
-    let start = found + 3;
-    let end = start + url_length(&flat[start..], false);
-    let authority = start..start + authority_length(&flat[start..end]);
-    let host_from = flat[authority.clone()].rfind('@').map_or(authority.start, |at| authority.start + at + 1);
-    let host = &text[host_from..authority.end];
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    host.to_ascii_lowercase()
+/// The host that the URL in `value` leads to: a secret stays with it. Asked of the one reader of URLs that the program
+/// connects by, for two readers would differ in odd spellings. A URL that is none because of its password is read
+/// without; whatever else is no URL leads nowhere but to itself.
+pub(crate) fn host(value: &str) -> String {
+    let masks: Vec<_> = secrets_of_value(value).into_iter().map(|s| (s.range, MASK.to_owned())).collect();
+    let shown = apply(value, &masks);
+    let read = |text: &str| Address::parse(&by_default(text)).ok().filter(|_| !text.contains(char::is_control));
+    read(value).or_else(|| read(&shown)).map_or(shown, |address| address.host().to_ascii_lowercase())
+}
+
+/// The text as it is when nothing is set in the environment. What then lacks a value is told apart by its name.
+fn by_default(text: &str) -> String {
+    let mut out = text.to_owned();
+    for range in references(text).into_iter().rev() {
+        let inner = &text[range.start + 2..range.end - 1];
+        let value = inner.split_once(":-").map_or_else(|| format!("env-{inner}"), |(_, default)| default.to_owned());
+        out.replace_range(range, &value);
+    }
+    out
 }
 
 /// Whether a text is one reference to the environment without a default: it names a secret and holds none.
