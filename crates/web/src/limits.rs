@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// Largest body of a request. The greatest of ours, a target with all its keys, has a few KiB.
 pub const BODY_BYTES: usize = 1024 * 1024;
+/// Largest body from somebody who is not signed in yet: a name, a token and a password with every letter escaped. On every
+/// connection at once it is little memory.
+pub const SIGN_IN_BODY_BYTES: usize = 16 * 1024;
 /// Largest body that carries the text of a configuration: the file itself may have
 /// [`model::limits::MAX_CONFIG_BYTES`], and JSON escapes take room.
 pub const CONFIG_BODY_BYTES: usize = 2 * model::limits::MAX_CONFIG_BYTES;

@@ -15,6 +15,7 @@ use crate::dto::session::{SessionDto, SetUp, SignIn};
 use crate::error::{ApiError, ApiResult, Code};
 use crate::extract::Body;
 use crate::health::VERSION;
+use crate::limits::SIGN_IN_BODY_BYTES;
 use crate::peer::Peer;
 use crate::state::App;
 
@@ -51,7 +52,7 @@ pub async fn sign_in(
     State(app): State<App>,
     axum::Extension(peer): axum::Extension<Peer>,
     headers: HeaderMap,
-    Body(body): Body<SignIn>,
+    Body(body): Body<SignIn, SIGN_IN_BODY_BYTES>,
 ) -> ApiResult<Response> {
     if !app.login {
         return Err(ApiError::new(Code::Conflict, "login is switched off on this machine"));
@@ -76,7 +77,7 @@ pub async fn set_up(
     State(app): State<App>,
     axum::Extension(peer): axum::Extension<Peer>,
     headers: HeaderMap,
-    Body(body): Body<SetUp>,
+    Body(body): Body<SetUp, SIGN_IN_BODY_BYTES>,
 ) -> ApiResult<Response> {
     if !app.login || !app.users.is_empty() {
         return Err(ApiError::new(Code::Conflict, "StreamPulse is set up already; sign in"));

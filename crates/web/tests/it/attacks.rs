@@ -105,6 +105,12 @@ async fn huge_bodies_end_before_they_are_read() {
     let big = "x".repeat(web::limits::BODY_BYTES + 1);
     let reply = admin.send("POST", "/api/v1/targets", Some(json!({ "url": big }))).await;
     assert_eq!((reply.status, reply.code().as_str()), (413, "too_large"));
+    let long = "x".repeat(web::limits::SIGN_IN_BODY_BYTES);
+    for path in ["/api/v1/session", "/api/v1/setup"] {
+        let body = json!({ "user": "root", "password": long, "token": "t" });
+        let reply = rig.stranger().send("POST", path, Some(body)).await;
+        assert_eq!((reply.status, reply.code().as_str()), (413, "too_large"), "{path}: strangers get little memory");
+    }
     // Announced, and never sent: the answer comes at once.
     let headers = [("Content-Type", "application/json".to_owned()), ("X-CSRF-Token", admin.csrf.clone().expect("has"))];
     let mut stream = TcpStream::connect(admin.addr).await.expect("connects");
