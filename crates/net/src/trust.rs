@@ -2,6 +2,8 @@
 //! certificates from disk; opens no socket.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -215,11 +217,17 @@ fn system_roots() -> Result<Arc<RootCertStore>, String> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
-    let size = std::fs::metadata(file).map_err(|e| format!("{} cannot be read: {e}", file.display()))?.len();
-    if size > MAX_PEM_BYTES {
-        return Err(format!("{} is {size} bytes large, at most {MAX_PEM_BYTES} are read", file.display()));
+    let failed = |e: std::io::Error| format!("{} cannot be read: {e}", file.display());
+    // A pipe would block for ever, a device may never end.
+    if !std::fs::metadata(file).map_err(failed)?.is_file() {
+        return Err(format!("{} is no file", file.display()));
     }
-    std::fs::read(file).map_err(|e| format!("{} cannot be read: {e}", file.display()))
+    let mut bytes = Vec::new();
+    File::open(file).and_then(|f| f.take(MAX_PEM_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > MAX_PEM_BYTES {
+        return Err(format!("{} is larger than {MAX_PEM_BYTES} bytes, the most that are read", file.display()));
+    }
+    Ok(bytes)
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -130,6 +130,23 @@ fn files_that_are_wrong_are_named_and_replaced_ones_are_read_again() {
 }
 
 #[test]
+fn only_files_of_a_sane_size_are_read() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let large = folder.path().join("large.pem");
+    let make = std::fs::File::create(&large).and_then(|f| f.set_len(MAX_PEM_BYTES + 1));
+    make.expect("a temporary folder");
+    for (file, complaint) in [
+        (std::path::PathBuf::from("/dev/zero"), "/dev/zero is no file"),
+        (folder.path().to_owned(), "is no file"),
+        (large, "large.pem is larger than 4194304 bytes"),
+    ] {
+        let options = TlsOptions { trust: Trust::CaFile(file), ..TlsOptions::default() };
+        let fault = client_config(&options).expect_err("no certificates");
+        assert!(fault.detail.contains(complaint), "{}", fault.detail);
+    }
+}
+
+#[test]
 fn keys_that_contradict_each_other_are_problems() {
     let read = |pairs: &[(&str, &str)]| {
         let map = pairs.iter().map(|(k, v)| ((*k).to_owned(), Node::bare(Value::Str((*v).to_owned())))).collect();
