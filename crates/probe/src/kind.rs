@@ -12,6 +12,7 @@ use model::reading::Reading;
 use model::secret::Secret;
 use model::target::Target;
 use net::attempt::Attempt;
+use wire::auth::Challenge;
 
 use crate::kinds;
 
@@ -134,7 +135,7 @@ pub fn address_of(target: &Target, options: &Section<'_>) -> Address {
 }
 
 /// Texts of a target that must be seen nowhere and do not stand in its address: values of fields of type secret, nested
-/// ones included.
+/// ones included, and user name and password as Basic sends them.
 #[must_use]
 pub fn option_secrets(target: &Target) -> Vec<Secret> {
     let mut found = Vec::new();
@@ -144,6 +145,13 @@ pub fn option_secrets(target: &Target) -> Vec<Secret> {
                 collect_secrets(value, &field.ty, &mut found);
             }
         }
+    }
+    let node = options_node(target);
+    let options = Section::check(&node, &AUTH_FIELDS, "", &mut Vec::new());
+    if let Some(known) = address_of(target, &options).credentials() {
+        let basic = Challenge::Basic { realm: String::new() };
+        let sent = wire::auth::respond(&basic, &known.user, known.password.expose(), "", "", 0, "");
+        found.extend(sent.strip_prefix("Basic ").map(Secret::new));
     }
     found
 }

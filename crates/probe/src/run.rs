@@ -259,13 +259,14 @@ mod tests {
                 track.profile = Some("abcdef".to_owned());
                 reading.tracks.push(track);
                 reading.text("server", "x".repeat(1000));
+                reading.text("content_type", "Basic dTowcHQxMG4="); // u:0pt10n, as an echo of our header has it
                 let words = format!("{} hunter2", "ö".repeat(400));
                 Err(Fault::new(FaultKind::Protocol, Phase::Check, words))
             })
         })
         .await;
         let all = format!("{seen:?}");
-        assert!(["hunter2", "0pt10n", "abcdef"].iter().all(|secret| !all.contains(secret)), "{all}");
+        assert!(["hunter2", "0pt10n", "abcdef", "dTowcHQxMG4="].iter().all(|secret| !all.contains(secret)), "{all}");
         let words = fault(&seen).2;
         assert!(words.len() <= MAX_REASON_BYTES && words.ends_with('…'), "{words}");
         let Some(FactValue::Text(server)) = seen.look.reading.facts.get("server") else { panic!("a fact") };
