@@ -125,11 +125,14 @@ impl Rtsp {
             .map(|_| std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port())
             .collect();
         let path = |p: &str| folder.join(p).display().to_string();
-        let child = Command::new("/usr/bin/python3")
-            .arg(script)
-            .arg("127.0.0.1")
-            .args(ports.iter().map(u16::to_string))
-            .args([path("ca/server.pem"), path("ca/server.key"), path("media/h264_720p_5min.mp4")])
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(script).args(["--address", "127.0.0.1"]);
+        for (name, port) in ["--open", "--digest", "--basic", "--tls"].iter().zip(&ports) {
+            command.arg(name).arg(port.to_string());
+        }
+        let child = command
+            .args(["--cert", &path("ca/server.pem"), "--key", &path("ca/server.key")])
+            .args(["--clip", &path("media/h264_720p_5min.mp4")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
