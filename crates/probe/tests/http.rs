@@ -73,6 +73,28 @@ async fn http_judges_status_redirects_and_body() {
 }
 
 #[tokio::test]
+async fn an_expression_that_takes_its_time_keeps_the_deadline() {
+    let peer = HttpPeer::with(|request| {
+        let size = request.target.trim_start_matches('/').parse().expect("a number");
+        Reply::text(200, vec![b'a'; size])
+    })
+    .await;
+    // Tries every way of splitting a row of the letter: seconds for some thousand of them.
+    let mut slow = target("http", &peer.url("/12000"), &[("body_regex", text("(a{0,40}){0,20}b"))]);
+    slow.timeout = Duration::from_millis(200);
+    let seen = look(&slow).await;
+    assert_eq!(outcome(&seen), "timed_out (check)", "{:?}", seen.look);
+    assert!(seen.took < Duration::from_secs(2), "{:?}", seen.took);
+    // Large and small bodies are judged alike.
+    for (size, word, expected) in [("10", "aaa", "up"), ("900000", "aaa", "up"), ("900000", "b", "protocol (check)")] {
+        let seen = look(&target("http", &peer.url(&format!("/{size}")), &[("body_contains", text(word))])).await;
+        assert_eq!(outcome(&seen), expected, "{size} {word}: {:?}", seen.look);
+        let seen = look(&target("http", &peer.url(&format!("/{size}")), &[("body_regex", text(word))])).await;
+        assert_eq!(outcome(&seen), expected, "{size} {word}: {:?}", seen.look);
+    }
+}
+
+#[tokio::test]
 async fn http_notes_what_it_saw() {
     let peer = HttpPeer::start().await;
     let seen = look(&target("http", &peer.url("/hops/2"), &[])).await;

@@ -8,6 +8,8 @@ mod check;
 pub(crate) mod fetch;
 mod hint;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use model::address::{Address, is_secret_name};
 use model::conf::{Field, Problem, Section, Type};
@@ -115,7 +117,7 @@ struct Http {
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Option<Bytes>,
     status: StatusSet,
-    checks: BodyChecks,
+    checks: Arc<BodyChecks>,
     redirects: usize,
     max_body: usize,
     read_body: bool,
@@ -155,7 +157,7 @@ impl Http {
             headers,
             body,
             status,
-            checks,
+            checks: Arc::new(checks),
             redirects: options.integer("follow_redirects").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
             max_body: options.size("max_body").and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
             read_body: options.bool("read_body").unwrap_or(true),
@@ -223,7 +225,7 @@ impl Http {
         let read = at.run(Phase::Transfer, body.collect(self.max_body)).await;
         reading.int(fact::BODY_BYTES, i64::try_from(body.received()).unwrap_or(i64::MAX));
         let all = read?;
-        at.run(Phase::Check, async { self.checks.check(&all) }).await
+        at.run(Phase::Check, self.checks.judge(all)).await
     }
 }
 

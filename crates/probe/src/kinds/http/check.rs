@@ -2,17 +2,29 @@
 //! they are not met; sends nothing.
 
 use std::fmt;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use model::conf::section::scalar;
 use model::conf::{Problem, Section, Value};
-use model::fault::Fault;
+use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use regex_lite::{Regex, RegexBuilder};
+use tokio::sync::Semaphore;
 
 /// Largest compiled expression. Matching takes time in proportion to it and to the body.
 const MAX_REGEX_BYTES: usize = 64 * 1024;
+/// Largest body that is judged without a thread of its own where an expression must match: the slowest one that is
+/// accepted takes a tenth of a second for it.
+const QUICK_REGEX_BYTES: usize = 4 * 1024;
+/// The same where texts are looked for and JSON is read, which takes milliseconds.
+const QUICK_BYTES: usize = 256 * 1024;
+/// Large bodies judged at once in the whole process.
+const JUDGING_AT_ONCE: usize = 4;
 /// Longest value or expectation that a sentence quotes, in bytes.
 const MAX_QUOTE_BYTES: usize = 80;
+
+static JUDGING: Semaphore = Semaphore::const_new(JUDGING_AT_ONCE);
 
 /// Accepted status codes, as inclusive ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +122,26 @@ impl BodyChecks {
         !self.contains.is_empty() || !self.lacks.is_empty() || self.regex.is_some() || self.pointer.is_some()
     }
 
-    /// Judges a body.
-    pub(super) fn check(&self, body: &[u8]) -> Result<(), Fault> {
+    /// Judges a body, a large one on a thread that may be busy: an expression may take seconds for one MiB, during which
+    /// no deadline would be kept.
+    pub(super) async fn judge(self: &Arc<Self>, body: Bytes) -> Result<(), Fault> {
+        let quick = if self.regex.is_some() { QUICK_REGEX_BYTES } else { QUICK_BYTES };
+        if body.len() <= quick {
+            return self.check(&body);
+        }
+        let internal = |detail: String| Fault::new(FaultKind::Internal, Phase::Check, detail);
+        let permit = JUDGING.acquire().await.map_err(|e| internal(e.to_string()))?;
+        let checks = Arc::clone(self);
+        // The permit stays with the thread, also when nobody waits for it any more: nothing can stop it halfway.
+        let judging = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            checks.check(&body)
+        });
+        judging.await.map_err(|e| internal(e.to_string()))?
+    }
+
+    /// Judges a body here and now.
+    fn check(&self, body: &[u8]) -> Result<(), Fault> {
         let wrong = |detail: String| Err(Fault::protocol(Phase::Check, detail));
         let text = String::from_utf8_lossy(body);
         if let Some(missing) = self.contains.iter().find(|part| !text.contains(part.as_str())) {
