@@ -79,6 +79,16 @@ impl Address {
         if url.host_str().is_none_or(str::is_empty) {
             return Err(format!("the URL names no host after \"{}://\"", url.scheme()));
         }
+        // Readers of URLs forgive spellings in which people, and what hides passwords, see another host or none.
+        let rest = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
+        let before_query = text.split('?').next().unwrap_or_default();
+        let backslash = matches!(url.scheme(), "http" | "https") && before_query.contains('\\');
+        if rest.is_none_or(|rest| rest.starts_with(['/', '\\'])) || backslash || text.contains(char::is_control) {
+            return Err(format!(
+                "write {}://host/path, with two slashes and nothing else in front of the host",
+                url.scheme()
+            ));
+        }
         let credentials = match (url.username(), url.password()) {
             ("", None) => None,
             (user, password) => {
@@ -252,6 +262,25 @@ fn decode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spellings_that_hide_the_host_are_refused() {
+        for text in [
+            "http:/u:hunter2@h/",
+            "http:///u:hunter2@h/",
+            r"http:\\u:hunter2@h/",
+            "http:u:hunter2@h/",
+            "http:\t//u:hunter2@h/",
+            "http://u:hun\nter2@h/",
+            r"http://u:hunter2@evil\@h/",
+        ] {
+            let words = Address::parse(text).expect_err(text);
+            assert!(words.contains("two slashes") && !words.contains("hunter"), "{text}: {words}");
+        }
+        for text in ["HTTP://h/", r"rtsp://u:a\b@h/", r"http://h/?x=a\b", "http://u:a b@h/c d", "rtsp://[::1]:554/x"] {
+            assert!(Address::parse(text).is_ok(), "{text}");
+        }
+    }
 
     #[test]
     fn secrets_are_split_off_and_never_shown() {

@@ -214,6 +214,15 @@ fn the_fields_of_a_target_are_shown_without_secrets() {
 }
 
 #[test]
+fn a_password_with_a_space_is_hidden() {
+    let old = "targets:\n- name: A\n  url: 'http://u:hun ter1@h/a b?token=hun ter2'\n";
+    let hidden = hide(old);
+    assert!(!hidden.contains("hun") && !hidden.contains("ter"), "{hidden}");
+    let back = restore(&hidden, old).expect("known");
+    assert!(back.contains("http://u:hun ter1@h/a b?token=hun ter2"), "{back}");
+}
+
+#[test]
 fn words_from_elsewhere_are_cleaned() {
     for (text, shown) in [
         ("cannot open rtsp://u:pw1@h/x, sorry", "cannot open rtsp://u:***@h/x, sorry"),

@@ -53,7 +53,8 @@ pub(crate) fn host(value: &str) -> String {
     let masks: Vec<_> = secrets_of_value(value).into_iter().map(|s| (s.range, MASK.to_owned())).collect();
     let shown = apply(value, &masks);
     let read = |text: &str| Address::parse(&by_default(text)).ok().filter(|_| !text.contains(char::is_control));
-    read(value).or_else(|| read(&shown)).map_or(shown, |address| address.host().to_ascii_lowercase())
+    let stored = || read(&shown).filter(|_| ![MASK, "${", "\n"].iter().any(|sign| value.contains(sign)));
+    read(value).or_else(stored).map_or(shown, |address| address.host().to_ascii_lowercase())
 }
 
 /// The text as it is when nothing is set in the environment. What then lacks a value is told apart by its name.
@@ -149,10 +150,14 @@ fn without_references(text: &str) -> String {
     out
 }
 
-/// Bytes until a sign that ends a URL: white space, in running text quotes too, unless the quote is in a password.
+/// Bytes until a sign that ends a URL: in running text white space and quotes, unless the quote is in a password. What is a
+/// URL as a whole may hold both.
 fn url_length(rest: &str, in_words: bool) -> usize {
+    if !in_words {
+        return rest.len();
+    }
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-    let Some(quote) = rest[..end].find(['"', '\'', '<', '>', '`']).filter(|_| in_words) else { return end };
+    let Some(quote) = rest[..end].find(['"', '\'', '<', '>', '`']) else { return end };
     let head = rest[..quote].split(['/', '?', '#']).next().unwrap_or_default();
     let in_password = !head.contains('@') && !is_host_and_port(head) && rest[quote..end].contains('@');
     if in_password { end } else { quote }
