@@ -1,9 +1,8 @@
-//! Availability of all targets over the last day, week and month: computed now and then off the event loop, read by
-//! everybody. Requests never wait for it.
+//! Availability of all targets over the last day, week and month: computed now and then off the event loop, whether
+//! somebody looks or not (the first look must not see old figures), read by everybody. Requests never wait for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use model::target::TargetId;
@@ -13,7 +12,7 @@ use store::{Store, StoreError};
 use tokio::sync::watch;
 
 use crate::dto::target::Availabilities;
-use crate::limits::{AVAILABILITY_EVERY, AVAILABILITY_IDLE, AVAILABILITY_YOUNG};
+use crate::limits::{AVAILABILITY_EVERY, AVAILABILITY_YOUNG};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Rounds after the start that come quickly: whoever has just started it wants to see figures.
@@ -26,7 +25,6 @@ pub type Table = BTreeMap<TargetId, Availabilities>;
 #[derive(Clone)]
 pub struct Availability {
     newest: watch::Receiver<Arc<Table>>,
-    asked: Arc<AtomicBool>,
 }
 
 impl Availability {
@@ -34,8 +32,7 @@ impl Availability {
     #[must_use]
     pub fn start(store: Store, clock: Arc<dyn Clock>, tasks: &Tasks) -> Self {
         let (tx, newest) = watch::channel(Arc::new(Table::new()));
-        let asked = Arc::new(AtomicBool::new(true));
-        let this = Self { newest, asked: Arc::clone(&asked) };
+        let this = Self { newest };
         let cancelled = tasks.cancelled();
         tasks.spawn("availability", async move {
             for round in 0_u64.. {
@@ -48,17 +45,16 @@ impl Availability {
                 }
                 tokio::select! {
                     () = cancelled.cancelled() => return,
-                    () = pause(&asked, if round < YOUNG_ROUNDS { AVAILABILITY_YOUNG } else { AVAILABILITY_EVERY }) => {}
+                    () = tokio::time::sleep(if round < YOUNG_ROUNDS { AVAILABILITY_YOUNG } else { AVAILABILITY_EVERY }) => {}
                 }
             }
         });
         this
     }
 
-    /// The newest table. Asking keeps it fresh.
+    /// The newest table, at most [`AVAILABILITY_EVERY`] old.
     #[must_use]
     pub fn table(&self) -> Arc<Table> {
-        self.asked.store(true, Ordering::Relaxed);
         Arc::clone(&self.newest.borrow())
     }
 
@@ -67,17 +63,6 @@ impl Availability {
         if self.newest.changed().await.is_err() {
             // The task has ended with the server; there will be no newer one.
             std::future::pending::<()>().await;
-        }
-    }
-}
-
-async fn pause(asked: &AtomicBool, every: Duration) {
-    let mut waited = Duration::ZERO;
-    while waited < AVAILABILITY_IDLE {
-        tokio::time::sleep(every).await;
-        waited += every;
-        if asked.swap(false, Ordering::Relaxed) {
-            return;
         }
     }
 }

@@ -28,6 +28,10 @@ fn a_page_goes_down_and_comes_back_with_an_incident() {
         all["incidents"][0]["closed_at"].is_number().then_some(all)
     });
     assert_eq!(closed["incidents"].as_array().map(Vec::len), Some(1), "{closed}");
+    wait_for("the list shows that it was not always there, though nobody watched the list", || {
+        let ratio = run.target("Page")?["availability"]["h24"].as_f64()?;
+        (ratio > 0.0 && ratio < 1.0).then_some(())
+    });
     assert!(run.stop().success());
 }
 
