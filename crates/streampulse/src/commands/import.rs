@@ -26,6 +26,9 @@ pub(crate) fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     match &args.output {
         None => say::out(converted.trim_end()),
         Some(path) => {
+            if path.exists() {
+                anyhow::bail!("{} exists already and is not overwritten; name another file", path.display());
+            }
             ConfigFile::new(path).create(&converted).with_context(|| format!("{} was not written", path.display()))?;
             say::out(&format!("{}: {} streams", path.display(), loaded.targets.len()));
         }

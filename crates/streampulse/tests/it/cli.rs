@@ -116,7 +116,9 @@ fn a_2x_configuration_is_imported_into_a_file_that_loads() {
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
     assert_eq!(cli(&["check", new]).status.code(), Some(0));
     assert!(std::fs::read_to_string(new).expect("written").contains("Europe/Zurich"));
-    assert_ne!(cli(&["import", old, "--output", new]).status.code(), Some(0), "an existing file is not overwritten");
+    let again = cli(&["import", old, "--output", new]);
+    assert_ne!(again.status.code(), Some(0), "an existing file is not overwritten");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("exists already"), "{again:?}");
 }
 
 /// The promise of the whole product, on real servers: (URL, exit code, fault kind, codec of the first track).
