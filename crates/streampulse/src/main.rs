@@ -15,6 +15,8 @@ use args::{Cli, Command};
 
 /// Exit code for misuse of the command line: Nagios reads 3 as unknown (clap's own 2 would be "critical").
 const MISUSE: u8 = 3;
+/// How long blocking work may go on after everything else has ended.
+const LEFTOVERS: std::time::Duration = std::time::Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -36,11 +38,14 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     // A one-shot command speaks through its output; its log would only be in the way.
     let serves = matches!(cli.command, None | Some(Command::Run(_) | Command::Demo(_)));
+    if serves {
+        raise_file_limit();
+    }
     log::start(if serves || cli.log != "info" { &cli.log } else { "error" }, cli.log_format)?;
     match cli.command {
-        None => runtime()?.block_on(commands::run::run(cli.run)),
-        Some(Command::Run(args)) => runtime()?.block_on(commands::run::run(args)),
-        Some(Command::Demo(args)) => runtime()?.block_on(commands::demo::demo(args)),
+        None => on_runtime(commands::run::run(cli.run)),
+        Some(Command::Run(args)) => on_runtime(commands::run::run(args)),
+        Some(Command::Demo(args)) => on_runtime(commands::demo::demo(args)),
         Some(Command::Probe(args)) => probe_runtime()?.block_on(commands::probe::probe(&args)).or_else(|error| {
             say::err(&format!("streampulse probe: {error:#}"));
             Ok(ExitCode::from(commands::probe::UNKNOWN))
@@ -67,8 +72,26 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+/// Sockets for every look, browser and preview at once, with room for the rest. The limit of 1024 that shells and
+/// containers start with is for old programs; strangers' connections alone would use it up and every look would fail.
+const FILES: u64 = 65_536;
+
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(FILES, |most| most.min(FILES));
+    if current.is_some_and(|now| now < wanted) {
+        // What cannot be raised stays; the looks say so when it does not suffice.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
+}
+
+/// Runs on all cores. Work that blocks (a name lookup, a slow expression) may outlast the end only for a moment.
+fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(work);
+    runtime.shutdown_timeout(LEFTOVERS);
+    code
 }
 
 /// One thread does for one look.

@@ -87,6 +87,7 @@ export function track(t) {
 const FACTS = {
   status_code: 'Status code', server: 'Server', cert_expires_at: 'Certificate ends', cert_unchecked: 'Certificate not checked',
   tls_version: 'TLS version', transport: 'Transport', rtp_packets: 'RTP packets', rtp_lost: 'RTP packets lost', body_bytes: 'Body',
+  measured_fps: 'Measured frame rate', measured_bitrate_bps: 'Measured bit rate', hint: 'Hint',
   redirects: 'Redirects', content_type: 'Content type', frame_bytes: 'Frame', head_refused: 'HEAD refused, GET used', peer: 'Peer',
 };
 export const factName = (key) => FACTS[key] || key.replaceAll('_', ' ').replace(/^./, (c) => c.toUpperCase());
@@ -94,6 +95,8 @@ export function factValue(key, value) {
   if (value === null || value === undefined) return NONE;
   if (key.endsWith('_at')) return dateTime(value);
   if (key.endsWith('_bytes')) return bytes(value);
+  if (key.endsWith('_bps')) return value >= 1e6 ? `${number(value / 1e6)} Mbit/s` : `${number(value / 1e3)} kbit/s`;
+  if (key.endsWith('_fps')) return `${number(value)} fps`;
   if (value === true) return 'yes';
   if (value === false) return 'no';
   return typeof value === 'number' ? number(value) : String(value);
