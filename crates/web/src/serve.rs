@@ -67,7 +67,7 @@ pub enum ServeError {
     )]
     OpenDoor(SocketAddr),
     /// Users, sessions or tokens could not be read.
-    #[error("users and sessions cannot be read: {0}")]
+    #[error("users and sessions cannot be read")]
     People(#[from] ApiError),
 }
 
