@@ -135,4 +135,16 @@ wait_healthy
 expect "config.yaml after a restart" "$(sum)" "$config"
 stop
 
+say "-- a folder of StreamPulse 2.x that belongs to root, as compose prepares it"
+old=$SCRATCH/host
+mkdir -m 0755 "$old"
+printf 'heartbeat_seconds: 15\ntimezone: Europe/Zurich\nstreams:\n- name: Gate\n  url: rtsp://u:p@127.0.0.1:1/s1\n' >"$old/config.yaml"
+docker run --rm --network none --read-only --cap-drop ALL --cap-add CHOWN --cap-add DAC_READ_SEARCH --security-opt no-new-privileges \
+  --user 0:0 --entrypoint /bin/chown -v "$old:/host" "$IMAGE" -R 10001:10001 /host
+VOLUME=$old start
+wait_healthy
+expect "the 2.x stream is watched" "$(inside bash -c 'exec 3<>/dev/tcp/127.0.0.1/7000; printf "GET /api/status HTTP/1.0\r\nHost: localhost\r\n\r\n" >&3; tail -n 1 <&3')" '*"Gate"*'
+expect "the 2.x file is as it was" "$(head -n 1 "$old/config.yaml")" "heartbeat_seconds: 15"
+stop
+
 say "the image is good"
