@@ -105,12 +105,16 @@ pub fn build(target: &Target) -> Built {
         return Err(vec![Problem::new(None, "kind", format!("there is no kind {}", target.kind))]);
     };
     let scheme = target.address.scheme();
-    if !kind.schemes.contains(&scheme) {
-        let message = format!("the kind {} cannot look at {scheme}:// addresses", kind.name);
-        let remedy = format!("it knows {}", kind.schemes.join(", "));
-        return Err(vec![Problem::new(None, "url", message).with_remedy(remedy)]);
+    if kind.schemes.contains(&scheme) {
+        return (kind.build)(target);
     }
-    (kind.build)(target)
+    let message = format!("the kind {} cannot look at {scheme}:// addresses", kind.name);
+    let remedy = format!("it knows {}", kind.schemes.join(", "));
+    let mut problems = vec![Problem::new(None, "url", message).with_remedy(remedy)];
+    if let Err(found) = (kind.build)(target) {
+        problems.extend(found.into_iter().filter(|p| p.path != "url"));
+    }
+    Err(problems)
 }
 
 /// The options of a target as a node that [`Section::check`] reads.

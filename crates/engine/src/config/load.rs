@@ -17,11 +17,19 @@ pub fn load(text: &str, env: Env<'_>, overrides: &Overrides) -> Result<Config, V
     if text.trim().is_empty() {
         return Err(vec![empty_file()]);
     }
-    let root = parse::parse(text)?;
-    if let Some(root) = root.as_ref().filter(|root| legacy::is_legacy(root)) {
-        return legacy::load(root, overrides);
+    let (root, broken) = parse::read(text);
+    if root.is_none() && !broken.is_empty() {
+        return Err(broken);
     }
-    current(root, env, overrides)
+    let loaded = match root.as_ref().filter(|root| legacy::is_legacy(root)) {
+        Some(root) => legacy::load(root, overrides),
+        None => current(root, env, overrides),
+    };
+    match loaded {
+        Ok(config) if broken.is_empty() => Ok(config),
+        Ok(_) => Err(broken),
+        Err(problems) => Err(in_order(broken.into_iter().chain(problems).collect())),
+    }
 }
 
 /// An editor that truncates before it writes shows an empty file for a moment; taking that for "watch nothing" would be

@@ -25,9 +25,18 @@ const MERGE: &str = "<<";
 /// # Errors
 /// Duplicate keys and everything else that is wrong up to the first syntax error, which is the last one listed.
 pub(super) fn parse(text: &str) -> Result<Option<Item>, Vec<Problem>> {
+    match read(text) {
+        (root, problems) if problems.is_empty() => Ok(root),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// Reads a document together with what is wrong with it. The tree is there as long as the reading came to the end of the
+/// text, as with a duplicate key or a tag, so that what its keys hold can be judged as well.
+pub(super) fn read(text: &str) -> (Option<Item>, Vec<Problem>) {
     if text.len() > MAX_CONFIG_BYTES {
         let message = format!("the configuration has {} bytes, at most {MAX_CONFIG_BYTES} are accepted", text.len());
-        return Err(vec![Problem::new(None, "", message)]);
+        return (None, vec![Problem::new(None, "", message)]);
     }
     let mut reader = Reader {
         text,
@@ -44,7 +53,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Item>, Vec<Problem>> {
             Ok(pair) => pair,
             Err(error) => {
                 reader.problems.push(syntax::problem(text, &error));
-                return Err(reader.problems);
+                return (None, reader.problems);
             }
         };
         if matches!(event, Event::DocumentStart(_)) {
@@ -53,14 +62,14 @@ pub(super) fn parse(text: &str) -> Result<Option<Item>, Vec<Problem>> {
         if documents > 1 {
             let message = "a second document begins here, and one file holds one configuration";
             reader.wrong(reader.place(&span), message, "remove the line with --- and what follows it");
-            return Err(reader.problems);
+            return (None, reader.problems);
         }
         // Too deep or too many nodes: going on would only repeat it, at the cost it is to avoid.
         if reader.event(event, span).is_none() {
-            return Err(reader.problems);
+            return (None, reader.problems);
         }
     }
-    if reader.problems.is_empty() { Ok(reader.root) } else { Err(reader.problems) }
+    (reader.root, reader.problems)
 }
 
 /// From the parser's markers, which count characters, to bytes of the text. Asked in ascending order.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use model::address::Address;
-use model::conf::{Problem, Section, Value, words};
+use model::conf::{Place, Problem, Section, Value, words};
 use model::expect::Expectations;
-use model::limits::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT};
+use model::limits::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, MAX_TIMEOUT};
 use model::reading::Depth;
 use model::status::StatusRules;
 use model::target::{Options, Target, TargetId};
@@ -28,8 +28,16 @@ pub(super) struct Source<'a> {
     pub(super) path: &'a str,
 }
 
-/// Checks one target; `None` when it is wrong (the problems say why).
-pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Option<Target> {
+/// What was learned about a target, right or wrong.
+pub(super) struct Checked {
+    /// Its id and name, also when something else is wrong with it: nobody else can have them.
+    pub(super) identity: Option<(TargetId, String)>,
+    /// The target; `None` when anything is wrong (the problems say what).
+    pub(super) target: Option<Target>,
+}
+
+/// Checks one target, all of it: one wrong key hides nothing about the others.
+pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Checked {
     let before = problems.len();
     let node = only(source.item, |key| TARGET.iter().any(|f| f.key == key)).node_of(&TARGET);
     let common = Section::check(&node, &TARGET, source.path, problems);
@@ -42,10 +50,11 @@ pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings:
     let expect = expect(source, kind, problems);
     let (interval, timeout) = times(&common, source, warnings);
     let options = kind.map(|kind| options(source, kind, problems)).unwrap_or_default();
-    if problems.len() > before {
-        return None;
-    }
-    let (kind, (id, name)) = (kind?, name_and_id?);
+    let mut checked = Checked { identity: name_and_id.clone(), target: None };
+    let Some(kind) = kind else { return checked };
+    // What the kind says of its own keys does not hang on these.
+    let Some(known) = address.clone().or_else(|| stand_in(kind)) else { return checked };
+    let (id, name) = name_and_id.unwrap_or_else(|| (TargetId::from_name(source.path), source.path.to_owned()));
     if !kind.media && (source.own)("depth") {
         let message = format!("depth has no effect on the kind {}, which carries no media", kind.name);
         warnings.push(Problem::new(common.place_of("depth"), common.path_of("depth"), message));
@@ -57,7 +66,7 @@ pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings:
         id,
         name,
         kind: kind.name,
-        address: address?,
+        address: known,
         group: common.text("group").filter(|g| !g.is_empty()),
         tags: common.texts("tags").into_iter().filter(|t| !t.is_empty()).collect(),
         enabled: common.bool("enabled").unwrap_or(true),
@@ -72,7 +81,14 @@ pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings:
         expect,
         options,
     };
-    build(&target, source, problems).then_some(target)
+    build(&target, source, before, address.is_some(), problems);
+    checked.target = (problems.len() == before).then_some(target);
+    checked
+}
+
+/// An address that a kind accepts, in place of one that is wrong and was told.
+fn stand_in(kind: &Kind) -> Option<Address> {
+    Address::parse(&format!("{}://host:1/", kind.schemes.first()?)).ok()
 }
 
 fn address(common: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Address> {
@@ -137,11 +153,16 @@ fn name_and_id(common: &Section<'_>, problems: &mut Vec<Problem>) -> Option<(Tar
         (Some(id), Some(name)) => Some((id, name)),
         (Some(id), None) => Some((id.clone(), id.as_str().to_owned())),
         (None, Some(name)) => Some((TargetId::from_name(&name), name)),
+        (None, None) if common.node("name").is_some_and(|n| !is_scalar(&n.value)) => None, // its type was told
         (None, None) => {
             wrong("name", "name is missing".to_owned(), "name for people, such as `name: Front door`");
             None
         }
     }
+}
+
+fn is_scalar(value: &Value) -> bool {
+    model::conf::section::scalar(value).is_some()
 }
 
 /// Interval and deadline. A deadline that is not given never exceeds the interval.
@@ -150,7 +171,8 @@ fn times(common: &Section<'_>, source: &Source<'_>, warnings: &mut Vec<Problem>)
     if common.node("timeout").is_none() {
         return (interval, DEFAULT_TIMEOUT.min(interval));
     }
-    let timeout = common.duration("timeout").unwrap_or(DEFAULT_TIMEOUT);
+    // A wrong one was told; the longest contradicts nothing else.
+    let Some(timeout) = common.duration("timeout") else { return (interval, MAX_TIMEOUT) };
     if timeout > interval && ((source.own)("timeout") || (source.own)("interval")) {
         let message = format!(
             "the timeout of {} is longer than the interval of {}, so a target that does not answer is looked at less often",
@@ -242,19 +264,37 @@ fn without_places(value: Value) -> Value {
     }
 }
 
-/// Lets the kind say what is wrong beyond its fields.
-fn build(target: &Target, source: &Source<'_>, problems: &mut Vec<Problem>) -> bool {
-    let Err(found) = probe::kind::build(target) else { return true };
+/// Lets the kind say what is wrong beyond its fields. `before` is where the problems of this target begin.
+fn build(target: &Target, source: &Source<'_>, before: usize, has_address: bool, problems: &mut Vec<Problem>) {
+    let Err(found) = probe::kind::build(target) else { return };
     for mut problem in found {
-        let first = problem.path.split(['.', '[']).next().unwrap_or_default();
-        let place = source.item.get(first).map_or(source.item.place, |i| i.place);
-        problem.place = Some(place);
+        if problem.path == "url" && !has_address {
+            continue; // about the stand-in
+        }
+        problem.place = Some(place_of(source.item, &problem.path));
         problem.path = match problem.path.as_str() {
             "" => source.path.to_owned(),
             path => format!("{}.{path}", source.path),
         };
         problem.message = target.address.redact(&problem.message);
-        problems.push(problem);
+        // The kind reads its fields again, and says of them what is known already.
+        if !problems[before..].iter().any(|p| p.path == problem.path && p.message == problem.message) {
+            problems.push(problem);
+        }
     }
-    false
+}
+
+/// Where `key`, `key[2]` or `key.name` of a target stands: the item itself where it is there, else the key's value.
+fn place_of(item: &Item, path: &str) -> Place {
+    let at = path.find(['.', '[']).unwrap_or(path.len());
+    let (first, rest) = path.split_at(at);
+    let Some(value) = item.get(first) else { return item.place };
+    let inner = match rest.strip_prefix('.') {
+        Some(key) => value.get(key),
+        None => rest
+            .strip_prefix('[')
+            .and_then(|r| r.strip_suffix(']')?.parse().ok())
+            .and_then(|i: usize| value.items().get(i)),
+    };
+    inner.unwrap_or(value).place
 }

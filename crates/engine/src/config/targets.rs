@@ -45,10 +45,11 @@ pub(super) fn targets(root: &Item, problems: &mut Vec<Problem>, warnings: &mut V
         let effective = effective(&layers);
         let own = |key: &str| item.get(key).is_some();
         let part = target::Source { item: &effective, own: &own, own_expect: item.get("expect"), path: &path };
-        if let Some(target) = target::target(&part, problems, warnings) {
-            taken.check(&target, item, &path, problems);
-            found.push(target);
+        let target::Checked { identity, target } = target::target(&part, problems, warnings);
+        if let Some((id, name)) = identity {
+            taken.check(id, name, item, &path, problems);
         }
+        found.extend(target);
     }
     found
 }
@@ -61,22 +62,25 @@ struct Taken {
 }
 
 impl Taken {
-    fn check(&mut self, target: &Target, item: &Item, path: &str, problems: &mut Vec<Problem>) {
+    fn check(&mut self, id: TargetId, name: String, item: &Item, path: &str, problems: &mut Vec<Problem>) {
         let place = |key: &str| item.get(key).map_or(Some(item.place), |i| Some(i.place));
-        if let Some(first) = self.names.insert(target.name.clone(), path.to_owned()) {
-            let message = format!("the name {:?} is that of {first} too", target.name);
+        if let Some(first) = self.names.get(&name) {
+            let message = format!("the name {name:?} is that of {first} too");
             let problem = Problem::new(place("name"), format!("{path}.name"), message);
             problems.push(problem.with_remedy("give each target a name of its own"));
             return; // two equal names make two equal ids: one slip, one problem
         }
-        if let Some(first) = self.ids.insert(target.id.clone(), path.to_owned()) {
-            let message = format!("the id {} is that of {first} too", target.id);
+        self.names.insert(name, path.to_owned());
+        if let Some(first) = self.ids.get(&id) {
+            let message = format!("the id {id} is that of {first} too");
             let remedy = match item.get("id") {
                 Some(_) => "give each target an id of its own",
                 None => "ids are made from names: add an `id` to one of the two",
             };
             problems.push(Problem::new(place("id"), format!("{path}.id"), message).with_remedy(remedy));
+            return;
         }
+        self.ids.insert(id, path.to_owned());
     }
 }
 

@@ -136,12 +136,9 @@ impl Http {
             Some("OPTIONS") => Method::OPTIONS,
             _ => Method::GET,
         };
-        let status = StatusSet::parse(&options.texts("expect_status")).unwrap_or_else(|e| {
-            problems.push(problem("expect_status", e));
-            StatusSet::parse(&[]).unwrap_or_else(|_| unreachable!("the empty list is the default"))
-        });
+        let status = StatusSet::read(&options, &mut problems);
         let checks = BodyChecks::read(&options, &mut problems);
-        if method == Method::HEAD && checks.any() {
+        if method == Method::HEAD && (checks.any() || options.node("body_regex").is_some()) {
             let message = "HEAD has no body that could be judged".to_owned();
             problems.push(problem("method", message).with_remedy("use GET"));
         }

@@ -124,6 +124,61 @@ targets:
 }
 
 #[test]
+fn a_wrong_key_hides_neither_what_the_kind_says_nor_a_name_that_is_taken() {
+    check(
+        "timezone: UTC
+timezone: UTC
+templates:
+  t: {interval: 5s, zzz: 4}
+targets:
+  - name: A
+    url: http://h/
+    intervall: 5s
+    expect_status: [99, abc, 204, 700]
+    body_regex: \"(\"
+    json_pointer: status/ready
+    headers: {x-api-key: hunter2, \"b c\": d}
+  - name: A
+    url: rtsp://h/
+    kind: http
+    json_equals: [1]
+    timeout: 30m
+  - name: A
+    url: rtsp://h:port/
+    kind: rtsp
+    client_cert: a.pem
+  - name: [A]
+    url: rtsp://h/
+    expect_status: 99
+    flow: 20s
+    timeout: 1x
+",
+        &[
+            "line 2, column 1: the key timezone stands here a second time",
+            "line 4, column 21: templates.t.zzz: unknown key zzz",
+            "line 8, column 5: targets[0].intervall: unknown key",
+            "line 9, column 21: targets[0].expect_status[0]: \"99\" is no status code",
+            "line 9, column 25: targets[0].expect_status[1]: \"abc\" is no status code",
+            "line 9, column 35: targets[0].expect_status[3]: \"700\" is no status code",
+            "line 10, column 17: targets[0].body_regex: is no regular expression",
+            "line 11, column 19: targets[0].json_pointer: a JSON pointer begins with a slash",
+            "line 12, column 26: targets[0].headers.x-api-key: may hold a secret",
+            "line 12, column 42: targets[0].headers.b c: is no header name",
+            "line 13, column 11: targets[1].name: the name \"A\" is that of targets[0] too",
+            "line 14, column 10: targets[1].url: the kind http cannot look at rtsp:// addresses",
+            "line 16, column 18: targets[1].json_equals: is a list",
+            "line 17, column 14: targets[1].timeout: 30m is out of range",
+            "line 18, column 11: targets[2].name: the name \"A\" is that of targets[0] too",
+            "line 19, column 10: targets[2].url: not a URL",
+            "line 21, column 18: targets[2].client_cert: client_cert is given without client_key",
+            "line 22, column 11: targets[3].name: expected a text, found a list",
+            "line 24, column 5: targets[3].expect_status: expect_status is a key of the kind http",
+            "line 26, column 14: targets[3].timeout: \"1x\" is no duration",
+        ],
+    );
+}
+
+#[test]
 fn each_rule_of_a_target_refuses_with_a_remedy() {
     for (target, problem) in [
         ("{url: 'http://h/'}", "targets[0].name: name is missing"),
@@ -254,8 +309,8 @@ fn yaml_that_is_refused() {
         ("a: 1\u{0}\n", "line 1, column 5: an unprintable character"),
     ] {
         let problems = load(text).expect_err(text);
-        assert!(problems[0].to_string().contains(problem), "{text:?}: {}", lines(&problems));
-        assert!(problems[0].place.is_some(), "{text:?}");
+        let told = problems.iter().find(|p| p.to_string().contains(problem));
+        assert!(told.is_some_and(|p| p.place.is_some()), "{text:?}: {}", lines(&problems));
     }
     let deep = format!("a: {}", "[".repeat(200));
     assert!(lines(&load(&deep).expect_err("refused")).contains("nested deeper than 32 levels"));

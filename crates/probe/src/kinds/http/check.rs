@@ -31,12 +31,32 @@ static JUDGING: Semaphore = Semaphore::const_new(JUDGING_AT_ONCE);
 pub(super) struct StatusSet(Vec<(u16, u16)>);
 
 impl StatusSet {
-    /// Reads `200`, `200-299` and `2xx`. An empty list is `200-399`: what a browser shows without an error.
-    pub(super) fn parse(items: &[String]) -> Result<Self, String> {
+    /// Reads `expect_status`; every item that is wrong becomes a problem of its own.
+    pub(super) fn read(options: &Section<'_>, problems: &mut Vec<Problem>) -> Self {
+        const KEY: &str = "expect_status";
+        let (set, wrong) = Self::parse(&options.texts(KEY));
+        let listed = options.node(KEY).is_some_and(|node| matches!(node.value, Value::List(_)));
+        problems.extend(wrong.into_iter().map(|(at, message)| {
+            let path = if listed { format!("{}[{at}]", options.path_of(KEY)) } else { options.path_of(KEY) };
+            Problem::new(options.place_of(KEY), path, message)
+        }));
+        set
+    }
+
+    /// Reads `200`, `200-299` and `2xx`; of what is neither, its number and a message. An empty list is `200-399`: what a
+    /// browser shows without an error.
+    fn parse(items: &[String]) -> (Self, Vec<(usize, String)>) {
         if items.is_empty() {
-            return Ok(Self(vec![(200, 399)]));
+            return (Self(vec![(200, 399)]), Vec::new());
         }
-        items.iter().map(|item| range(item.trim())).collect::<Result<_, _>>().map(Self)
+        let (mut ranges, mut wrong) = (Vec::new(), Vec::new());
+        for (at, item) in items.iter().enumerate() {
+            match range(item.trim()) {
+                Ok(range) => ranges.push(range),
+                Err(message) => wrong.push((at, message)),
+            }
+        }
+        (Self(ranges), wrong)
     }
 
     pub(super) fn contains(&self, status: u16) -> bool {
@@ -206,8 +226,9 @@ mod tests {
     use super::*;
     use model::conf::Node;
 
-    fn set(items: &[&str]) -> Result<StatusSet, String> {
-        StatusSet::parse(&items.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
+    fn set(items: &[&str]) -> Result<StatusSet, Vec<(usize, String)>> {
+        let (set, wrong) = StatusSet::parse(&items.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+        if wrong.is_empty() { Ok(set) } else { Err(wrong) }
     }
 
     #[test]
