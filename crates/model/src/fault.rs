@@ -71,6 +71,12 @@ impl Fault {
         Self::new(FaultKind::Protocol, phase, detail)
     }
 
+    /// Whether the monitor itself failed (out of files, a missing tool, a mistake): that says nothing about the target.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self.kind, FaultKind::ToolMissing | FaultKind::Internal)
+    }
+
     /// Whether trying again at once can help: not when the peer gave a definite answer.
     #[must_use]
     pub fn is_transient(&self) -> bool {

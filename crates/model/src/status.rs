@@ -128,8 +128,12 @@ pub fn advance(
             if matches!(state.status, Status::Paused | Status::Maintenance) {
                 return None; // A look that was under way when it was paused changes nothing.
             }
-            count(state, verdict.grade);
-            (judged(state, rules, verdict.grade), verdict.headline().to_owned())
+            if verdict.is_blind() {
+                (Status::Unknown, verdict.headline().to_owned()) // We failed: a target is not down because of that.
+            } else {
+                count(state, verdict.grade);
+                (judged(state, rules, verdict.grade), verdict.headline().to_owned())
+            }
         }
         StatusInput::Pause => (Status::Paused, "paused by the operator".to_owned()),
         StatusInput::MaintenanceBegins if state.status != Status::Paused => {
@@ -199,16 +203,22 @@ mod tests {
         Verdict { grade, reasons }
     }
 
-    /// Letters: p(ass) w(arn) f(ail), P(ause) R(esume), B(lind), m/M maintenance ends/begins. Answer: status after each.
+    fn internal() -> Verdict {
+        let reasons = vec![Reason { grade: Grade::Fail, check: "internal", text: "out of files".into() }];
+        Verdict { grade: Grade::Fail, reasons }
+    }
+
+    /// Letters: p(ass) w(arn) f(ail) i(nternal), P(ause) R(esume), B(lind), m/M maintenance ends/begins. Answer: status after each.
     fn run(rules: StatusRules, inputs: &str) -> String {
         let mut s = StatusState::unknown(UtcMs(0));
         let mut out = String::new();
         for (i, c) in inputs.chars().enumerate() {
-            let v = verdict(match c {
-                'w' => Grade::Warn,
-                'f' => Grade::Fail,
-                _ => Grade::Pass,
-            });
+            let v = match c {
+                'w' => verdict(Grade::Warn),
+                'f' => verdict(Grade::Fail),
+                'i' => internal(),
+                _ => verdict(Grade::Pass),
+            };
             let input = match c {
                 'P' => StatusInput::Pause,
                 'R' => StatusInput::Resume,
@@ -254,6 +264,9 @@ mod tests {
             (rules(2, 1), "pMfmp", "UMM?U"),
             (rules(2, 1), "PMm", "PPP"),
             (rules(0, 0), "pfp", "UDU"),
+            (rules(2, 1), "piip", "U??U"),
+            (rules(2, 1), "ffif", "DD?D"),
+            (rules(2, 1), "iPi", "?PP"),
         ] {
             assert_eq!(run(r, inputs), wanted, "{inputs} {r:?}");
         }

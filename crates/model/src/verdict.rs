@@ -34,7 +34,7 @@ impl Grade {
 pub struct Reason {
     /// What this reason alone would make of it.
     pub grade: Grade,
-    /// Which expectation, as its configuration key; `fault` for a fault.
+    /// Which expectation, as its configuration key; `fault` for a fault of the world, `internal` for one of ours.
     pub check: &'static str,
     /// One sentence, lower case, with the actual value.
     pub text: String,
@@ -49,7 +49,16 @@ pub struct Verdict {
     pub reasons: Vec<Reason>,
 }
 
+/// The `check` of a reason that is about ourselves and says nothing about the target.
+const OURS: &str = "internal";
+
 impl Verdict {
+    /// Whether the look failed for a reason of our own: then nothing is known about the target.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.reasons.iter().any(|r| r.check == OURS)
+    }
+
     /// The first reason's text; empty for a pass.
     #[must_use]
     pub fn headline(&self) -> &str {
@@ -64,7 +73,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub fn judge(expect: &Expectations, seen: &Observation) -> Verdict {
     let mut reasons = Vec::new();
     if let Some(fault) = &seen.look.fault {
-        reasons.push(Reason { grade: Grade::Fail, check: "fault", text: fault.to_string() });
+        let check = if fault.is_ours() { OURS } else { "fault" };
+        reasons.push(Reason { grade: Grade::Fail, check, text: fault.to_string() });
     } else {
         check_duration(expect, seen, &mut reasons);
         check_tracks(expect, seen, &mut reasons);
