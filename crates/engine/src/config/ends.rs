@@ -1,8 +1,9 @@
 //! Where a quoted scalar and a flow collection end. The parser's own marks reach over white space and comments behind them,
 //! or stop short of the bracket.
 
-/// Behind the closing quotation mark of the scalar that begins at `start`, which may be its anchor.
-pub(super) fn quoted(text: &str, start: usize) -> Option<usize> {
+/// Behind the closing quotation mark of the scalar that begins at byte `start`, which may be its anchor.
+#[must_use]
+pub fn quoted(text: &str, start: usize) -> Option<usize> {
     let start = content(text, start);
     let quote = text[start..].chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     let mut rest = text[start + 1..].char_indices().peekable();
@@ -40,8 +41,9 @@ pub(super) fn flow(text: &str, start: usize, last: Option<usize>) -> Option<usiz
     None
 }
 
-/// Behind the anchor, when there is one.
-pub(super) fn content(text: &str, start: usize) -> usize {
+/// Behind the anchor and the tag at byte `start`, when there are any.
+#[must_use]
+pub fn content(text: &str, start: usize) -> usize {
     let mut at = start;
     while text[at..].starts_with(['&', '!']) {
         let word = text[at..].find(char::is_whitespace).unwrap_or(text.len() - at);

@@ -13,6 +13,12 @@ use crate::{demo, say};
 
 /// Runs the command until a signal.
 pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    // Without a sign-in, whoever reaches the page may change everything and read what the probes can reach.
+    anyhow::ensure!(
+        args.listen.ip().is_loopback(),
+        "the demo has no sign-in and listens on loopback only, not on {}; for other machines use `streampulse run`",
+        args.listen
+    );
     let tasks = Tasks::new();
     let samples = demo::servers::start(&tasks).await?;
     let folder = Folder::make()?;

@@ -34,6 +34,13 @@ fn the_demo_shows_one_of_each_and_leaves_nothing_behind() {
     assert_eq!(left, 0, "the demo's folder is gone");
 }
 
+#[test]
+fn the_demo_is_not_served_to_the_network() {
+    let out = cli(&["demo", "--listen", "0.0.0.0:0"]);
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(!out.status.success() && text.contains("loopback only"), "{text}");
+}
+
 /// What a service manager receives.
 fn messages(socket: &UnixDatagram, wanted: &str) {
     wait_for(&format!("systemd is told {wanted}"), || {
