@@ -114,12 +114,73 @@ async fn http_notes_what_it_saw() {
 }
 
 #[tokio::test]
-async fn a_stream_is_up_for_http_with_a_hint_that_little_is_proven() {
-    let camera = camera(Camera::Good).await;
-    let seen = look(&target("http", &camera.url("http", "/"), &[])).await;
-    assert_eq!(outcome(&seen), "up", "{:?}", seen.look);
+async fn a_camera_is_up_for_http_when_a_picture_comes() {
+    for (kind, expected, seen_tracks, proven, part) in [
+        (Camera::Good, "up", "mjpeg 64x48*", Depth::Media, ""),
+        (Camera::NoLength, "up", "mjpeg 64x48*", Depth::Media, ""),
+        (Camera::StallsAfter(0), "no_media (media)", "mjpeg", Depth::Describe, "no picture arrived within 600ms"),
+        (Camera::EndsAfter(0), "no_media (media)", "mjpeg", Depth::Describe, "before the stream ended"),
+        (Camera::Half, "no_media (media)", "mjpeg", Depth::Describe, "no picture arrived"),
+        (Camera::Words, "no_media (media)", "mjpeg", Depth::Describe, "8 parts in a row are no picture (text/plain)"),
+    ] {
+        let peer = camera(kind).await;
+        let mut target = target("http", &peer.url("http", "/"), &[]);
+        target.timeout = Duration::from_millis(600);
+        let seen = look(&target).await;
+        assert_eq!(outcome(&seen), expected, "{kind:?}: {:?}", seen.look);
+        assert_eq!((tracks(&seen).as_str(), seen.look.reading.proven), (seen_tracks, Some(proven)), "{kind:?}");
+        assert!(words(&seen).contains(part), "{kind:?}: {}", words(&seen));
+        assert_eq!(fact(&seen, key::HINT), "-", "{kind:?}: what was looked at needs no hint");
+        let phases: Vec<_> = seen.look.phases.iter().map(|(p, _)| p.as_str()).collect();
+        assert_eq!(phases, ["connect", "first_byte", "media"], "{kind:?}");
+        assert!(wait_for(PATIENCE, || peer.stats().open() == 0).await, "{kind:?}: the connection is closed");
+    }
+}
+
+#[tokio::test]
+async fn a_camera_that_is_judged_otherwise_is_up_with_a_hint_that_little_is_proven() {
     let expected = "the reply is a stream (multipart/x-mixed-replace); kind mjpeg would prove that pictures come";
-    assert_eq!(fact(&seen, key::HINT), expected);
+    let camera = camera(Camera::StallsAfter(0)).await;
+    for options in [[("read_body", Value::Bool(false))], [("method", text("HEAD"))]] {
+        let seen = look(&target("http", &camera.url("http", "/"), &options)).await;
+        assert_eq!(outcome(&seen), "up", "{options:?}: {:?}", seen.look);
+        assert_eq!(fact(&seen, key::HINT), expected, "{options:?}");
+        assert!(seen.look.reading.tracks.is_empty(), "{options:?}");
+    }
+    // What the body must hold is judged instead of the pictures.
+    let parts = HttpPeer::with(|_| {
+        let kind = vec![("Content-Type".into(), "multipart/x-mixed-replace; boundary=b".into())];
+        Reply::Whole(200, kind, b"--b\r\n\r\nready\r\n--b--\r\n".into())
+    })
+    .await;
+    for (word, outcome_of) in [("ready", "up"), ("steady", "protocol (check)")] {
+        let seen = look(&target("http", &parts.url("/"), &[("body_contains", text(word))])).await;
+        assert_eq!((outcome(&seen).as_str(), fact(&seen, key::HINT).as_str()), (outcome_of, expected), "{word}");
+    }
+    let seen = look(&target("http", &parts.url("/"), &[])).await;
+    assert_eq!(outcome(&seen), "no_media (media)", "{:?}", seen.look);
+    // A status that is accepted as it is has no pictures to show, and one that is not is the fault.
+    let away = HttpPeer::with(|request| {
+        let status = if request.target == "/503" { 503 } else { 302 };
+        Reply::Whole(status, vec![("Content-Type".into(), "multipart/x-mixed-replace; boundary=b".into())], vec![])
+    })
+    .await;
+    for (path, options, outcome_of) in [
+        ("/302", vec![], "up"),
+        ("/503", vec![("expect_status", text("503"))], "up"),
+        ("/503", vec![], "protocol (first_byte)"),
+    ] {
+        let seen = look(&target("http", &away.url(path), &options)).await;
+        assert_eq!((outcome(&seen).as_str(), tracks(&seen).as_str()), (outcome_of, ""), "{path} {options:?}");
+    }
+}
+
+#[tokio::test]
+async fn other_streams_are_up_for_http_with_a_hint_that_little_is_proven() {
+    let bare = camera(Camera::Bare).await;
+    let seen = look(&target("http", &bare.url("http", "/"), &[])).await;
+    assert_eq!(outcome(&seen), "up", "{:?}", seen.look);
+    assert!(fact(&seen, key::HINT).ends_with("kind mjpeg would prove that pictures come"), "{:?}", seen.look);
     let playlist = HttpPeer::with(|_| {
         Reply::Whole(200, vec![("Content-Type".into(), "application/vnd.apple.mpegurl".into())], b"#EXTM3U".into())
     })

@@ -123,3 +123,16 @@ async fn pictures_of_motion_and_ffmpeg() {
         assert!(!format!("{seen:?}").contains("s3cret"), "{seen:?}");
     }
 }
+
+/// StreamPulse 2.x files name cameras by address and port alone: nothing in such a URL tells of pictures.
+#[tokio::test]
+async fn a_camera_named_by_its_port_alone_must_show_a_picture() {
+    if testbed().is_none() {
+        return;
+    }
+    let target = target("http://127.0.0.1:18081/", &[]);
+    assert_eq!(target.kind, "http", "nobody names the kind");
+    let seen = look(&target).await;
+    assert_eq!((outcome(&seen).as_str(), tracks(&seen).as_str()), ("up", "mjpeg 320x240*"), "{:?}", seen.look);
+    assert_eq!(seen.look.reading.proven, Some(Depth::Media));
+}

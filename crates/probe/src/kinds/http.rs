@@ -1,6 +1,9 @@
 //! Kind `http`: HTTP/1.1 (RFC 9110, 9112), plain or over TLS: status, headers, body. Owns the order of a look; the
 //! expectations and the following of redirects are in the folder.
 //!
+//! A reply that is a stream of JPEG pictures (`multipart/x-mixed-replace`) is a camera's: unless the configuration says what
+//! else to judge, a whole picture must come, as the `mjpeg` kind wants it.
+//!
 //! Quirks met: servers that refuse HEAD (GET is used then, and the reading says so), bodies that never end (radio streams are
 //! not read to the end unless their body is to be judged).
 
@@ -23,6 +26,7 @@ use net::trust::{TLS_FIELDS, TlsOptions};
 
 use self::check::{BodyChecks, StatusSet};
 use self::fetch::{Ask, fetch, status_fault};
+use super::mjpeg;
 use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, options_node};
 
 /// Longest text to look for in a body and longest body to send, in bytes.
@@ -85,7 +89,8 @@ const OWN_FIELDS: [Field; 13] = [
     Field::new(
         "read_body",
         Type::Bool,
-        "Whether the body is read (up to max_body) when its content is not judged; false ends the check at the headers.",
+        "Whether the body is read (up to max_body) when its content is not judged; false ends the check at the headers. A \
+         camera's stream (multipart/x-mixed-replace) is read until a whole JPEG picture has come, whatever max_body is.",
     )
     .default("true"),
 ];
@@ -95,7 +100,7 @@ static FIELDS: [Field; 20] = join_fields(&[&OWN_FIELDS, &AUTH_FIELDS, &TLS_FIELD
 pub(crate) static KIND: Kind = Kind {
     name: "http",
     schemes: &["http", "https"],
-    summary: "HTTP: the expected status, and a body that holds what it should",
+    summary: "HTTP: the expected status, and a body that holds what it should; of a camera's stream, a whole JPEG picture",
     example: "\
 name: Website
 url: https://www.example.com/health
@@ -175,12 +180,20 @@ impl Http {
         if !self.status.contains(reply.status) {
             return Err(status_fault(&reply, &self.status.to_string()));
         }
-        if (200..=299).contains(&reply.status)
-            && let Some(words) = hint::hint(content_type(reading).unwrap_or_default(), &self.address)
-        {
+        let good = (200..=299).contains(&reply.status);
+        if good && self.wants_pictures(reading) {
+            return mjpeg::prove(at, reply, reading).await;
+        }
+        if good && let Some(words) = hint::hint(content_type(reading).unwrap_or_default(), &self.address) {
             reading.text(fact::HINT, words);
         }
         self.read(at, &mut reply, reading).await
+    }
+
+    /// Whether the reply is a stream of pictures and nothing says what else it is judged by: it is up when pictures come.
+    fn wants_pictures(&self, reading: &Reading) -> bool {
+        let judged = self.method != Method::GET || self.checks.any() || !self.read_body || self.max_body == 0;
+        !judged && content_type(reading).is_some_and(hint::is_camera)
     }
 
     async fn ask(&self, at: &mut Attempt<'_>, method: &Method, reading: &mut Reading) -> Result<Response, Fault> {

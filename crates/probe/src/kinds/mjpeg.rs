@@ -1,5 +1,6 @@
 //! Kind `mjpeg`: JPEG pictures over HTTP, as `multipart/x-mixed-replace`, one after the other without a frame, or a single
-//! picture. Owns the picking of pictures out of the body; the request is the `http` kind's.
+//! picture. Owns the picking of pictures out of the body, for the `http` kind too when it meets such a stream; the request
+//! is the `http` kind's.
 //!
 //! A picture counts when its markers are sound from start to end; its size comes from the picture and not from headers.
 //! Quirks met: boundaries with and without dashes, parts without a length, wrong or missing content types (the first bytes
@@ -13,7 +14,7 @@ use model::phase::Phase;
 use model::reading::{Depth, Media, Reading, Track, fact};
 use model::target::Target;
 use net::attempt::Attempt;
-use net::http::{Body, HeaderName, HeaderValue, Method};
+use net::http::{Body, HeaderName, HeaderValue, Method, Response};
 use net::trust::{TLS_FIELDS, TlsOptions};
 use tokio::time::Instant;
 use wire::jpeg::{self, JpegInfo};
@@ -129,14 +130,11 @@ impl Mjpeg {
             redirects: MAX_REDIRECTS,
             accepts: &|_| false,
         };
-        let mut reply = fetch(at, &ask, reading).await?;
+        let reply = fetch(at, &ask, reading).await?;
         if !(200..=299).contains(&reply.status) {
             return Err(status_fault(&reply, "200-299"));
         }
-        reading.proven = Some(Depth::Reach);
-        let form = form(reply.header(HeaderName::from_static("content-type")).unwrap_or_default())?;
-        reply.body.set_phase(Phase::Media);
-        Ok(Pictures { body: reply.body, buffer: BytesMut::new(), form, strange: 0, searched: 0, walked: 0 })
+        Pictures::of(reply, reading)
     }
 
     async fn look(&self, at: &mut Attempt<'_>, reading: &mut Reading) -> Result<(), Fault> {
@@ -144,47 +142,65 @@ impl Mjpeg {
         if self.depth == Depth::Reach {
             return Ok(());
         }
-        reading.tracks = vec![Track::new(Media::Video, "mjpeg")];
-        reading.proven = Some(Depth::Describe);
+        announce(reading);
         if self.depth == Depth::Describe {
             return Ok(());
         }
-        let mut count = 0;
-        let ended = at.run(Phase::Media, self.count(&mut pictures, &mut count, reading)).await;
-        ended.map_err(|fault| match fault.kind {
-            FaultKind::TimedOut => {
-                let within = format!("within {}", words::duration_text(at.limit()));
-                no_media(count, self.frames, &within)
-            }
-            _ => fault,
-        })
+        watch(at, &mut pictures, self.frames, reading).await
     }
+}
 
-    async fn count(&self, pictures: &mut Pictures, count: &mut u32, reading: &mut Reading) -> Result<(), Fault> {
-        let mut first = None;
-        while *count < self.frames {
-            let Some(picture) = pictures.next().await? else {
-                return Err(no_media(*count, self.frames, "before the stream ended"));
-            };
-            *count += 1;
-            let now = Instant::now();
-            let began = *first.get_or_insert(now);
-            let size = i64::try_from(picture.bytes.len()).unwrap_or(i64::MAX);
-            reading.int(fact::FRAME_BYTES, size);
-            reading.proven = Some(Depth::Media);
-            let fps = rate(*count, now.duration_since(began).as_secs_f64());
-            if let Some(fps) = fps {
-                reading.num(fact::MEASURED_FPS, fps);
-            }
-            if let Some(track) = reading.tracks.first_mut() {
-                track.width = Some(picture.info.width);
-                track.height = Some(picture.info.height);
-                track.proven = true;
-                track.fps = fps;
-            }
+/// Looks at a reply that calls itself a stream of pictures: one of them must come. The `http` kind asks this of replies that
+/// it was not told to judge otherwise.
+pub(super) async fn prove(at: &mut Attempt<'_>, reply: Response, reading: &mut Reading) -> Result<(), Fault> {
+    let mut pictures = Pictures::of(reply, reading)?;
+    announce(reading);
+    watch(at, &mut pictures, 1, reading).await
+}
+
+/// Notes what a stream of pictures is before any has come.
+fn announce(reading: &mut Reading) {
+    reading.tracks = vec![Track::new(Media::Video, "mjpeg")];
+    reading.proven = Some(Depth::Describe);
+}
+
+/// Waits for `frames` pictures and notes what they show.
+async fn watch(at: &mut Attempt<'_>, pictures: &mut Pictures, frames: u32, reading: &mut Reading) -> Result<(), Fault> {
+    let mut seen = 0;
+    let ended = at.run(Phase::Media, count(pictures, frames, &mut seen, reading)).await;
+    ended.map_err(|fault| match fault.kind {
+        FaultKind::TimedOut => {
+            let within = format!("within {}", words::duration_text(at.limit()));
+            no_media(seen, frames, &within)
         }
-        Ok(())
+        _ => fault,
+    })
+}
+
+async fn count(pictures: &mut Pictures, frames: u32, seen: &mut u32, reading: &mut Reading) -> Result<(), Fault> {
+    let mut first = None;
+    while *seen < frames {
+        let Some(picture) = pictures.next().await? else {
+            return Err(no_media(*seen, frames, "before the stream ended"));
+        };
+        *seen += 1;
+        let now = Instant::now();
+        let began = *first.get_or_insert(now);
+        let size = i64::try_from(picture.bytes.len()).unwrap_or(i64::MAX);
+        reading.int(fact::FRAME_BYTES, size);
+        reading.proven = Some(Depth::Media);
+        let fps = rate(*seen, now.duration_since(began).as_secs_f64());
+        if let Some(fps) = fps {
+            reading.num(fact::MEASURED_FPS, fps);
+        }
+        if let Some(track) = reading.tracks.first_mut() {
+            track.width = Some(picture.info.width);
+            track.height = Some(picture.info.height);
+            track.proven = true;
+            track.fps = fps;
+        }
     }
+    Ok(())
 }
 
 /// Pictures per second over `seconds`; unknown when there was too little to measure.
@@ -249,6 +265,14 @@ pub(crate) struct Pictures {
 }
 
 impl Pictures {
+    /// The pictures of a good reply, none of them read yet; that there is one is noted as reached.
+    fn of(mut reply: Response, reading: &mut Reading) -> Result<Self, Fault> {
+        reading.proven = Some(Depth::Reach);
+        let form = form(reply.header(HeaderName::from_static("content-type")).unwrap_or_default())?;
+        reply.body.set_phase(Phase::Media);
+        Ok(Self { body: reply.body, buffer: BytesMut::new(), form, strange: 0, searched: 0, walked: 0 })
+    }
+
     /// The next picture; `None` when the stream has ended. To be run inside phase media: its waits have no deadline.
     pub(crate) async fn next(&mut self) -> Result<Option<Picture>, Fault> {
         loop {

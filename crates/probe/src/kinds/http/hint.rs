@@ -15,14 +15,27 @@ const DASH: &str = "application/dash+xml";
 /// Content types of servers that do not know what they send: the name of the file decides then.
 const VAGUE: [&str; 4] = ["", "text/plain", "application/octet-stream", "binary/octet-stream"];
 
+/// The content type of cameras and other senders of one part after the other.
+const CAMERA: &str = "multipart/x-mixed-replace";
+
+/// The bare content type, without its parameters, in lower case.
+fn bare(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Whether a reply of this content type is the stream of a camera.
+pub(super) fn is_camera(content_type: &str) -> bool {
+    bare(content_type) == CAMERA
+}
+
 /// One sentence for people where a reply of this content type is media, or leads to some, which a look at status and body
 /// does not prove; `None` for everything else.
 pub(super) fn hint(content_type: &str, address: &Address) -> Option<String> {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = bare(content_type);
     let path = address.expose_url().path().to_ascii_lowercase();
     let named = |ending: &str| VAGUE.contains(&kind.as_str()) && path.ends_with(ending);
     let word = if kind.is_empty() { "no content type" } else { kind.as_str() };
-    if kind == "multipart/x-mixed-replace" || kind.contains("motion-jpeg") {
+    if kind == CAMERA || kind.contains("motion-jpeg") {
         Some(format!("the reply is a stream ({word}); kind mjpeg would prove that pictures come"))
     } else if HLS.contains(&kind.as_str()) || named(".m3u8") {
         Some(format!("the reply is an HLS playlist ({word}); kind http does not prove that its segments come"))
