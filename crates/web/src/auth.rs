@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod crew;
 pub mod csrf;
 mod docs;
 pub mod gate;

@@ -11,16 +11,16 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use engine::config::Config;
 use engine::handle::Handle;
+use model::secret::Secret;
 use net::task::Tasks;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::auth::accounts::Users;
+use crate::auth::crew::Crew;
 use crate::auth::password::Passwords;
 use crate::auth::random;
 use crate::auth::rate::Limiter;
 use crate::auth::session::Sessions;
-use crate::auth::setup::Setup;
-use crate::auth::token::Tokens;
 use crate::availability::Availability;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::hub::Hub;
@@ -46,10 +46,19 @@ pub struct Listening {
     pub addrs: Vec<SocketAddr>,
     /// Address of the read-only status.
     pub status: Option<SocketAddr>,
-    /// The token that makes the first administrator, for the program to print; none when there is a user.
-    pub setup_token: Option<String>,
+    /// The token that makes the first administrator, for the program to print. There is none while there is a user, and
+    /// none before the users could be read: then it comes later.
+    pub setup: watch::Receiver<Option<Secret>>,
     /// `http` or `https`.
     pub scheme: &'static str,
+}
+
+impl Listening {
+    /// The token that makes the first administrator, when there is one now.
+    #[must_use]
+    pub fn setup_token(&self) -> Option<String> {
+        self.setup.borrow().as_ref().map(|token| token.expose().to_owned())
+    }
 }
 
 /// Why the server did not start.
@@ -66,9 +75,9 @@ pub enum ServeError {
         "server.login is false, which is only allowed while every address of server.listen is a loopback address; {0} is not"
     )]
     OpenDoor(SocketAddr),
-    /// Users, sessions or tokens could not be read.
-    #[error("users and sessions cannot be read")]
-    People(#[from] ApiError),
+    /// A mistake of ours, or no randomness.
+    #[error("cannot start the server")]
+    Internal(#[from] ApiError),
 }
 
 /// Starts the server. Everything it runs belongs to `tasks` and ends when they are asked to stop.
@@ -101,8 +110,13 @@ pub async fn serve(handle: Handle, config: &Config, tasks: &Tasks, options: Opti
         None => None,
     };
     let app = parts(handle, config, tasks, &options).await?;
+    if let Err(error) = app.crew.refresh().await {
+        let why = app.handle.store().health().reason.unwrap_or_else(|| error.to_string());
+        let then = if app.login { "nobody can sign in until they can" } else { "login is off, so all else works" };
+        tracing::warn!("users, sessions and tokens cannot be read now ({why}); {then}; it is tried again every second");
+    }
     keep_people_fresh(&app, tasks);
-    let setup_token = app.setup.token().map(|t| t.expose().to_owned());
+    let setup = app.crew.setup.watch();
     let local = |s: &tokio::net::TcpListener| s.local_addr().map_err(|e| ServeError::Bind(e.to_string()));
     let addrs = sockets.iter().map(local).collect::<Result<_, _>>()?;
     let status_addr = status.as_ref().map(local).transpose()?;
@@ -118,26 +132,22 @@ pub async fn serve(handle: Handle, config: &Config, tasks: &Tasks, options: Opti
         Listener { socket, router, certificate: None, crowd: Crowd::default() }.start(tasks);
     }
     let scheme = if certificate.is_some() { "https" } else { "http" };
-    Ok(Listening { addrs, status: status_addr, setup_token, scheme })
+    Ok(Listening { addrs, status: status_addr, setup, scheme })
 }
 
 async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options) -> ApiResult<App> {
     let store = handle.store().clone();
     let passwords = tokio::task::spawn_blocking(Passwords::new).await??;
-    let users = Users::open(store.clone(), passwords).await?;
-    let sessions = Sessions::open(store.clone(), config.server.session).await?;
-    let tokens = Tokens::open(store.clone()).await?;
+    let users = Users::unread(store.clone(), passwords);
+    let sessions = Sessions::unread(store.clone(), config.server.session);
+    let crew = Crew::unread(store.clone(), users, sessions, config.server.login);
     let pulse = Pulse::start(handle.clone(), tasks);
     let availability = Availability::start(store, Arc::clone(handle.clock()), tasks);
     let hub = Hub::start(handle.clone(), availability.clone(), pulse.clone(), tasks);
-    let setup = Setup::new(config.server.login && users.is_empty(), None);
     Ok(App::new(Parts {
         handle,
-        users,
-        sessions,
-        tokens,
+        crew,
         limiter: Limiter::default(),
-        setup,
         hub,
         pulse,
         availability,
@@ -150,7 +160,8 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
     }))
 }
 
-/// Reads users and tokens again now and then: the command line may change them beside us.
+/// Reads users and tokens again now and then: the command line may change them beside us, and at the start the store may
+/// have been unreadable.
 fn keep_people_fresh(app: &App, tasks: &Tasks) {
     let app = app.clone();
     tasks.spawn("people", async move {
@@ -161,10 +172,8 @@ fn keep_people_fresh(app: &App, tasks: &Tasks) {
                 () = app.stopping.cancelled() => return,
                 _ = every.tick() => {}
             }
-            for result in [app.users.refresh().await, app.tokens.refresh().await] {
-                if let Err(error) = result {
-                    tracing::debug!("users and tokens could not be read again: {error}");
-                }
+            if let Err(error) = app.crew.refresh().await {
+                tracing::debug!("users and tokens could not be read again: {error}");
             }
         }
     });

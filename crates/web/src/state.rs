@@ -10,11 +10,8 @@ use model::time::UtcMs;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::accounts::Users;
+use crate::auth::crew::Crew;
 use crate::auth::rate::Limiter;
-use crate::auth::session::Sessions;
-use crate::auth::setup::Setup;
-use crate::auth::token::Tokens;
 use crate::availability::Availability;
 use crate::error::{ApiError, ApiResult};
 use crate::hub::Hub;
@@ -24,16 +21,10 @@ use crate::pulse::Pulse;
 pub struct Parts {
     /// The engine.
     pub handle: Handle,
-    /// Users.
-    pub users: Users,
-    /// Sessions.
-    pub sessions: Sessions,
-    /// API tokens.
-    pub tokens: Tokens,
+    /// Users, sessions, tokens and the set-up.
+    pub crew: Crew,
     /// Attempts to sign in.
     pub limiter: Limiter,
-    /// The first run.
-    pub setup: Setup,
     /// The event streams.
     pub hub: Hub,
     /// Whether the engine's loop turns.

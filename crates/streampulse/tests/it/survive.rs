@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
+
+use crate::http;
 use crate::site::Site;
 use crate::support::{LIMIT, Place, cli, wait_for};
 
@@ -152,4 +155,88 @@ fn a_read_only_folder_is_said_and_watching_goes_on() {
     assert!(unwell.contains("read-only") || unwell.contains("readonly"), "{unwell}");
     disk.remount("rw");
     wait_for("it recovers by itself", || (run.get("/readyz").status == 200).then_some(()));
+}
+
+/// With login off everything works without a history; and it is told.
+fn watches_without_a_history(site: &Site, place: &Place) {
+    let run = place.start();
+    run.wait_status("Page", "up");
+    wait_for("the unusable folder is told", || (run.get("/readyz").status == 503).then_some(()));
+    assert_eq!((run.get("/").status, run.get("/healthz").status), (200, 200));
+    assert!(run.log().contains("users, sessions and tokens cannot be read now"), "{}", run.log());
+    let before = site.requests();
+    wait_for("watching goes on", || (site.requests() > before + 1).then_some(()));
+    assert_eq!(run.send("POST", "/api/v1/targets/page/test", &json!({})).status, 200);
+}
+
+#[test]
+fn a_state_folder_that_is_a_file_is_said_and_watching_goes_on() {
+    let site = Site::start();
+    let place = Place::open(&page(&site));
+    std::fs::write(place.state(), "no folder").expect("written");
+    watches_without_a_history(&site, &place);
+}
+
+#[test]
+fn a_disk_that_was_full_before_the_first_start_is_said_and_watching_goes_on() {
+    let site = Site::start();
+    let place = Place::open(&page(&site));
+    let state = place.state();
+    let Some(disk) = SmallDisk::mount(&state, "8k") else { return };
+    watches_without_a_history(&site, &place);
+    disk.remount("ro");
+    watches_without_a_history(&site, &place);
+}
+
+#[test]
+fn users_that_cannot_be_read_open_no_door_and_come_back() {
+    let site = Site::start();
+    let place = Place::with(&format!("server:\n  listen: 127.0.0.1:0\n{}", page(&site)));
+    let run = place.start();
+    let at = run.at;
+    let set_up = |at, token: &str| {
+        let body = json!({ "token": token, "user": "ann", "password": "correct horse battery" }).to_string();
+        http::request(at, "POST", "/api/v1/setup", &[], Some(&body))
+    };
+    assert_eq!(set_up(at, run.setup_token.as_deref().expect("a first start")).status, 200);
+    run.stop();
+    let (state, aside) = (place.state(), place.folder.path().join("aside"));
+    std::fs::rename(&state, &aside).expect("moved");
+    std::fs::write(&state, "no folder").expect("written");
+
+    let run = place.start();
+    assert!(run.setup_token.is_none(), "that users cannot be read does not mean that there are none");
+    let session = run.get("/api/v1/session").json();
+    assert_eq!((&session["setup_needed"], &session["signed_in"]), (&json!(false), &json!(false)));
+    let sign_in = || {
+        let body = json!({ "user": "ann", "password": "correct horse battery" }).to_string();
+        http::request(run.at, "POST", "/api/v1/session", &[], Some(&body))
+    };
+    for answer in [sign_in(), set_up(run.at, "guessed"), run.get("/api/v1/targets")] {
+        let text = answer.text();
+        assert!(answer.status == 503 && text.contains("users cannot be read now"), "{} {text}", answer.status);
+        assert!(!text.contains(&*state.to_string_lossy()), "strangers learn no path: {text}");
+    }
+    assert_eq!(run.get("/").status, 200, "the page loads");
+
+    std::fs::remove_file(&state).expect("removed");
+    std::fs::rename(&aside, &state).expect("moved back");
+    wait_for("users are known again", || (sign_in().status == 200).then_some(()));
+    assert!(!run.log().contains("set-up token there"), "{}", run.log());
+}
+
+#[test]
+fn the_set_up_opens_as_soon_as_an_empty_folder_can_be_read() {
+    let site = Site::start();
+    let place = Place::with(&format!("server:\n  listen: 127.0.0.1:0\n{}", page(&site)));
+    std::fs::write(place.state(), "no folder").expect("written");
+    let run = place.start();
+    assert!(run.setup_token.is_none());
+    std::fs::remove_file(place.state()).expect("removed");
+    std::fs::create_dir(place.state()).expect("made");
+    let token = wait_for("the token is printed", || {
+        run.log().split("set-up token there: ").nth(1)?.split_whitespace().next().map(str::to_owned)
+    });
+    let body = json!({ "token": token, "user": "ann", "password": "correct horse battery" }).to_string();
+    assert_eq!(http::request(run.at, "POST", "/api/v1/setup", &[], Some(&body)).status, 200);
 }

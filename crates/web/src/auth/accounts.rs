@@ -70,6 +70,14 @@ pub fn load(store: &Store) -> ApiResult<BTreeMap<String, User>> {
     docs::load(store, docs::USERS)
 }
 
+/// Whether no user was ever kept here. A user that cannot be understood counts: it makes nobody else the first.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn is_untouched(store: &Store) -> ApiResult<bool> {
+    Ok(store.list_docs(docs::USERS)?.is_empty())
+}
+
 /// Makes a user. Computes a password hash: slow on purpose.
 ///
 /// # Errors
@@ -78,7 +86,7 @@ pub fn create(store: &Store, new: &NewUser, now: UtcMs) -> ApiResult<User> {
     check_name(&new.name)?;
     password::check(new.password.expose(), &new.name)?;
     let known = load(store)?;
-    if new.first && !known.is_empty() {
+    if new.first && !is_untouched(store)? {
         return Err(ApiError::new(Code::Conflict, "StreamPulse is set up already; sign in"));
     }
     if known.contains_key(&key(&new.name)) {
@@ -160,14 +168,19 @@ pub struct Users {
 }
 
 impl Users {
-    /// Reads the users of a store.
+    /// Nobody is known until [`Users::refresh`] has read the store.
+    #[must_use]
+    pub fn unread(store: Store, passwords: Passwords) -> Self {
+        Self { store, passwords, known: Mutex::default(), changing: tokio::sync::Mutex::new(()) }
+    }
+
+    /// See [`is_untouched`].
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub async fn open(store: Store, passwords: Passwords) -> ApiResult<Self> {
-        let users = Self { store, passwords, known: Mutex::default(), changing: tokio::sync::Mutex::new(()) };
-        users.refresh().await?;
-        Ok(users)
+    /// See [`is_untouched`].
+    pub async fn is_untouched(&self) -> ApiResult<bool> {
+        let store = self.store.clone();
+        off_loop(move || is_untouched(&store)).await
     }
 
     /// Reads the store again.

@@ -44,7 +44,11 @@ fn check(app: &App, route: &Route, request: &Request) -> ApiResult<Option<Identi
         check_origin(app, headers, request, identity.as_ref(), route.access)?;
     }
     let Access::Role(least) = route.access else { return Ok(identity) };
-    let identity = identity.ok_or_else(|| ApiError::new(Code::Unauthorized, "sign in first"))?;
+    let Some(identity) = identity else {
+        // While nobody is known, "sign in first" would make browsers and programs drop what is still good.
+        app.crew.check_read()?;
+        return Err(ApiError::new(Code::Unauthorized, "sign in first"));
+    };
     if identity.may(route.access, reads) {
         return Ok(Some(identity));
     }
@@ -91,9 +95,9 @@ pub fn identify_by(app: &App, headers: &HeaderMap, peer: Peer) -> Option<Identit
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
-        let (id, token) = app.tokens.find(token.trim(), now)?;
+        let (id, token) = app.crew.tokens.find(token.trim(), now)?;
         let owner = match &token.owner {
-            Some(name) => app.users.get(name)?.role,
+            Some(name) => app.crew.users.get(name)?.role,
             None => Role::Administrator,
         };
         let role = token.role.min(owner);
@@ -109,8 +113,8 @@ pub fn identify_by(app: &App, headers: &HeaderMap, peer: Peer) -> Option<Identit
         return Some(Identity { name: NOBODY.to_owned(), role, read_only: false, by: Proof::NoLogin });
     }
     let secret = session::secret_of(headers, peer.is_secure(headers))?;
-    let (key, session) = app.sessions.find(secret, now)?;
-    let user = app.users.get(&session.user)?;
+    let (key, session) = app.crew.sessions.find(secret, now)?;
+    let user = app.crew.users.get(&session.user)?;
     if session.created_at < user.password_at {
         return None; // the password was set anew since
     }

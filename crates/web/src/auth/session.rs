@@ -47,12 +47,18 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Reads the sessions of a store. `idle` is the time without use after which one ends.
+    /// None is known until [`Sessions::read`] has read the store. `idle` is the time without use after which one ends.
+    #[must_use]
+    pub fn unread(store: Store, idle: Duration) -> Self {
+        Self { store, idle, known: Mutex::default() }
+    }
+
+    /// Reads the sessions of the store; to be done once, before the first one begins.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn open(store: Store, idle: Duration) -> ApiResult<Self> {
-        let from = store.clone();
+    pub async fn read(&self) -> ApiResult<()> {
+        let from = self.store.clone();
         let known = off_loop(move || {
             let mut known: BTreeMap<String, Session> = docs::load(&from, docs::SESSIONS)?;
             for (key, at) in docs::load::<i64>(&from, docs::SESSIONS_USED)? {
@@ -63,7 +69,8 @@ impl Sessions {
             }
             Ok(known)
         });
-        Ok(Self { known: Mutex::new(known.await?), store, idle })
+        *self.lock() = known.await?;
+        Ok(())
     }
 
     /// Begins a session and answers its secret. It is always a new one: a secret that came with the request is never
@@ -189,7 +196,8 @@ mod tests {
     async fn sessions_end_by_time_and_by_number() {
         let folder = tempfile::tempdir().expect("a folder");
         let hour = Duration::from_secs(3600);
-        let sessions = Sessions::open(store_in(&folder), hour).await.expect("opens");
+        let sessions = Sessions::unread(store_in(&folder), hour);
+        sessions.read().await.expect("reads");
         let t0 = UtcMs(1_000_000_000_000);
         let secret = sessions.begin("u", t0).await;
         assert!(sessions.find(&secret, t0.plus(hour / 2)).is_some(), "use keeps it alive");

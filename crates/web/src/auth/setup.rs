@@ -1,43 +1,48 @@
 //! The first run: a token that is printed by the program and makes the first administrator, once.
 
-use std::sync::{Mutex, PoisonError};
-
 use model::secret::Secret;
+use tokio::sync::watch;
 
 use super::random;
 
 /// The token while it is valid. It lives in memory alone: a restart without a user makes a new one.
 pub struct Setup {
-    token: Mutex<Option<Secret>>,
+    token: watch::Sender<Option<Secret>>,
 }
 
 impl Setup {
-    /// A new token, or the given one; none when it is not `needed`.
+    /// No token: the set-up is not open.
     #[must_use]
-    pub fn new(needed: bool, given: Option<Secret>) -> Self {
-        let token = needed.then(|| given.unwrap_or_else(|| Secret::new(random::secret())));
-        Self { token: Mutex::new(token) }
+    pub fn closed() -> Self {
+        Self { token: watch::Sender::new(None) }
     }
 
-    /// The token, for the program to print.
+    /// Makes the token. Only for a store that was read and never held a user.
+    pub fn open(&self) {
+        self.token.send_replace(Some(Secret::new(random::secret())));
+    }
+
+    /// Whether there is a token that was not used.
     #[must_use]
-    pub fn token(&self) -> Option<Secret> {
-        self.lock().clone()
+    pub fn is_open(&self) -> bool {
+        self.token.borrow().is_some()
+    }
+
+    /// The token as soon as there is one, for the program to print.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Option<Secret>> {
+        self.token.subscribe()
     }
 
     /// Whether a text is the token.
     #[must_use]
     pub fn fits(&self, text: &str) -> bool {
-        self.lock().as_ref().is_some_and(|token| random::same(token.expose(), text.trim()))
+        self.token.borrow().as_ref().is_some_and(|token| random::same(token.expose(), text.trim()))
     }
 
     /// The token was used: it is worth nothing from now on.
     pub fn used(&self) {
-        *self.lock() = None;
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Secret>> {
-        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+        self.token.send_replace(None);
     }
 }
 
@@ -47,11 +52,13 @@ mod tests {
 
     #[test]
     fn the_token_works_until_it_is_used() {
-        let s = Setup::new(true, None);
-        let token = s.token().expect("needed");
-        assert!(s.fits(token.expose()) && !s.fits("") && !s.fits("x"));
+        let s = Setup::closed();
+        let seen = s.watch();
+        assert!(!s.is_open() && !s.fits("") && seen.borrow().is_none());
+        s.open();
+        let token = seen.borrow().clone().expect("it is told");
+        assert!(s.is_open() && s.fits(token.expose()) && !s.fits("") && !s.fits("x"));
         s.used();
-        assert!(!s.fits(token.expose()) && s.token().is_none());
-        assert!(Setup::new(false, None).token().is_none());
+        assert!(!s.is_open() && !s.fits(token.expose()) && seen.borrow().is_none());
     }
 }

@@ -132,14 +132,10 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Reads the tokens of a store.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn open(store: Store) -> ApiResult<Self> {
-        let tokens = Self { store, known: Mutex::default(), changing: tokio::sync::Mutex::new(()) };
-        tokens.refresh().await?;
-        Ok(tokens)
+    /// None is known until [`Tokens::refresh`] has read the store.
+    #[must_use]
+    pub fn unread(store: Store) -> Self {
+        Self { store, known: Mutex::default(), changing: tokio::sync::Mutex::new(()) }
     }
 
     /// Reads the store again.

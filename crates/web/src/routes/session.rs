@@ -39,7 +39,7 @@ fn describe(app: &App, who: Option<(String, Role)>, csrf: Option<String>) -> Ses
         user,
         role,
         csrf,
-        setup_needed: app.login && app.users.is_empty(),
+        setup_needed: app.login && app.crew.needs_setup(),
         login_required: app.login,
         version: VERSION,
         timezone: app.handle.now().timezone.clone(),
@@ -57,9 +57,10 @@ pub async fn sign_in(
     if !app.login {
         return Err(ApiError::new(Code::Conflict, "login is switched off on this machine"));
     }
+    app.crew.check_read()?;
     let client = peer.client(&headers);
     take_attempt(&app, client, &body.user)?;
-    let user = match app.users.sign_in(&body.user, body.password.0).await {
+    let user = match app.crew.users.sign_in(&body.user, body.password.0).await {
         Ok(user) => user,
         Err(error) => {
             if error.code() == Code::WrongCredentials {
@@ -79,14 +80,17 @@ pub async fn set_up(
     headers: HeaderMap,
     Body(body): Body<SetUp, SIGN_IN_BODY_BYTES>,
 ) -> ApiResult<Response> {
-    if !app.login || !app.users.is_empty() {
+    if app.login {
+        app.crew.check_read()?;
+    }
+    if !app.login || !app.crew.needs_setup() {
         return Err(ApiError::new(Code::Conflict, "StreamPulse is set up already; sign in"));
     }
     let client = peer.client(&headers);
     // The token cannot be guessed; nobody else's attempts shall keep the owner out.
     let attempt = client.to_string();
     take_attempt(&app, client, &attempt)?;
-    if !app.setup.fits(body.token.0.expose()) {
+    if !app.crew.setup.fits(body.token.0.expose()) {
         tracing::warn!(%client, "a set-up failed: the token is wrong");
         return Err(ApiError::new(
             Code::WrongCredentials,
@@ -95,8 +99,8 @@ pub async fn set_up(
     }
     app.limiter.succeeded(client, &attempt);
     let new = NewUser { name: body.user, password: body.password.0, role: Role::Administrator, first: true };
-    let user = app.users.create(new, app.now()).await?;
-    app.setup.used();
+    let user = app.crew.users.create(new, app.now()).await?;
+    app.crew.setup.used();
     begin(&app, &user, peer, &headers, "made the first administrator", client).await
 }
 
@@ -119,10 +123,10 @@ async fn begin(
     client: IpAddr,
 ) -> ApiResult<Response> {
     let secure = peer.is_secure(headers);
-    if let Some((key, _)) = session::secret_of(headers, secure).and_then(|old| app.sessions.find(old, app.now())) {
-        app.sessions.end(&key).await;
+    if let Some((key, _)) = session::secret_of(headers, secure).and_then(|old| app.crew.sessions.find(old, app.now())) {
+        app.crew.sessions.end(&key).await;
     }
-    let secret = app.sessions.begin(&user.name, app.now()).await;
+    let secret = app.crew.sessions.begin(&user.name, app.now()).await;
     app.audit(&user.name, action, &user.name, &format!("from {client}")).await;
     let dto = describe(app, Some((user.name.clone(), user.role)), Some(csrf::token(&secret)));
     Ok(with_cookie(no_store(Json(dto)), Some(&Secret::new(secret)), secure))
@@ -136,7 +140,7 @@ pub async fn sign_out(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     if let Proof::Session(key) = &identity.by {
-        app.sessions.end(key).await;
+        app.crew.sessions.end(key).await;
         app.audit(&identity.name, "signed out", &identity.name, "").await;
     }
     Ok(with_cookie(StatusCode::NO_CONTENT.into_response(), None, peer.is_secure(&headers)))

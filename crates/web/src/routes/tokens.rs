@@ -15,7 +15,7 @@ use crate::state::App;
 
 /// All tokens, without their secrets.
 pub async fn list(State(app): State<App>) -> Json<TokensDto> {
-    Json(TokensDto { tokens: app.tokens.list().iter().map(|(id, token)| TokenDto::new(id, token)).collect() })
+    Json(TokensDto { tokens: app.crew.tokens.list().iter().map(|(id, token)| TokenDto::new(id, token)).collect() })
 }
 
 /// Makes a token and shows it this once. A token cannot make another one: revoking it must end what it brought.
@@ -32,7 +32,7 @@ pub async fn create(
     let expires_at = body.expires_at.map(UtcMs);
     let role = body.role.min(who.role);
     let new = NewToken { name: body.name.clone(), role, read_only: body.read_only, owner, expires_at };
-    let (id, token) = app.tokens.create(new, app.now()).await?;
+    let (id, token) = app.crew.tokens.create(new, app.now()).await?;
     app.audit(&who.name, "made a token", &body.name, &format!("{id}, {}", role.as_str())).await;
     let dto = NewTokenDto { id, token: token.expose().to_owned() };
     Ok((StatusCode::CREATED, Json(dto)).into_response())
@@ -44,7 +44,7 @@ pub async fn revoke(
     axum::Extension(who): axum::Extension<Identity>,
     Segment(id): Segment,
 ) -> ApiResult<StatusCode> {
-    let token = app.tokens.revoke(id.clone()).await?;
+    let token = app.crew.tokens.revoke(id.clone()).await?;
     app.audit(&who.name, "revoked a token", &token.name, &id).await;
     Ok(StatusCode::NO_CONTENT)
 }

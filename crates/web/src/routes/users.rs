@@ -19,7 +19,7 @@ use crate::state::App;
 
 /// All users.
 pub async fn list(State(app): State<App>) -> Json<UsersDto> {
-    Json(UsersDto { users: app.users.list().iter().map(Into::into).collect() })
+    Json(UsersDto { users: app.crew.users.list().iter().map(Into::into).collect() })
 }
 
 /// Makes a user.
@@ -30,7 +30,7 @@ pub async fn create(
 ) -> ApiResult<Response> {
     let role = body.role;
     let new = NewUser { name: body.name, password: body.password.0, role, first: false };
-    let user = app.users.create(new, app.now()).await?;
+    let user = app.crew.users.create(new, app.now()).await?;
     app.audit(&who.name, "made a user", &user.name, role.as_str()).await;
     Ok((StatusCode::CREATED, Json(UserDto::from(&user))).into_response())
 }
@@ -56,21 +56,21 @@ pub async fn change(
         let limited = app.limiter.take(client, &name, app.handle.clock().mono());
         limited
             .map_err(|_| ApiError::new(Code::TooManyRequests, "too many attempts, try again later").retry_after(30))?;
-        app.users.sign_in(&name, present.0).await?;
+        app.crew.users.sign_in(&name, present.0).await?;
         app.limiter.succeeded(client, &name);
     }
     let what = [("role", body.role.is_some()), ("password", body.password.is_some())];
     let what: Vec<&str> = what.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect();
     let (new_password, detail) = (body.password.is_some(), what.join(" and "));
     let change = Change { role: body.role, password: body.password.map(|p| p.0) };
-    let user = app.users.change(name, change, app.now()).await?;
+    let user = app.crew.users.change(name, change, app.now()).await?;
     app.audit(&who.name, "changed a user", &user.name, &detail).await;
     let response = Json(UserDto::from(&user)).into_response();
     if !(own && new_password) {
         return Ok(response);
     }
     // A new password ends all sessions of the user, this one too: whoever just set it goes on with a new one.
-    let secret = Secret::new(app.sessions.begin(&user.name, app.now()).await);
+    let secret = Secret::new(app.crew.sessions.begin(&user.name, app.now()).await);
     Ok(with_cookie(response, Some(&secret), peer.is_secure(&headers)))
 }
 
@@ -80,9 +80,9 @@ pub async fn remove(
     axum::Extension(who): axum::Extension<Identity>,
     Segment(name): Segment,
 ) -> ApiResult<StatusCode> {
-    let user = app.users.remove(name).await?;
-    app.sessions.end_all_of(&user.name).await;
-    app.tokens.refresh().await?;
+    let user = app.crew.users.remove(name).await?;
+    app.crew.sessions.end_all_of(&user.name).await;
+    app.crew.tokens.refresh().await?;
     app.audit(&who.name, "removed a user", &user.name, user.role.as_str()).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,7 +10,7 @@ async fn the_first_run_makes_an_administrator_once() {
     let rig = Rig::new().await;
     let session = rig.stranger().get("/api/v1/session").await.json();
     assert_eq!((&session["setup_needed"], &session["signed_in"]), (&json!(true), &json!(false)));
-    let token = rig.listening.setup_token.clone().expect("first run");
+    let token = rig.listening.setup_token().expect("first run");
     let set_up = |token: &str, password: &str| json!({ "token": token, "user": "root", "password": password });
     for (body, status, code) in [
         (set_up("wrong", PASSWORD), 401, "wrong_credentials"),
@@ -34,13 +34,26 @@ async fn sessions_outlive_a_restart_and_end_when_asked() {
     let admin = rig.admin().await;
     let folder = rig.stop().await;
     let rig = Rig::in_folder(folder, true).await;
-    assert_eq!(rig.listening.setup_token, None, "there is a user now");
+    assert_eq!(rig.listening.setup_token(), None, "there is a user now");
     let admin = Client { addr: rig.listening.addrs[0], ..admin };
     assert_eq!(admin.get("/api/v1/targets").await.status, 200);
     let reply = admin.send("DELETE", "/api/v1/session", None).await;
     assert_eq!(reply.status, 204);
     assert!(reply.header("set-cookie").is_some_and(|c| c.contains("Max-Age=0")));
     assert_eq!(admin.get("/api/v1/targets").await.status, 401);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_that_cannot_be_understood_makes_nobody_the_first() {
+    let rig = Rig::new().await;
+    let store = rig.handle.store().clone();
+    let put = move || store.put_doc("users", "root", "{\"role\":\"of another version\"}");
+    tokio::task::spawn_blocking(put).await.expect("runs").expect("written");
+    let folder = rig.stop().await;
+    let rig = Rig::in_folder(folder, true).await;
+    assert_eq!(rig.listening.setup_token(), None);
+    assert_eq!(rig.stranger().get("/api/v1/session").await.json()["setup_needed"], json!(false));
     rig.stop().await;
 }
 
@@ -155,7 +168,7 @@ async fn the_command_line_changes_users_beside_a_running_server() {
 async fn without_login_everybody_here_is_administrator_but_other_sites_are_not() {
     let text = "server: {listen: [\"127.0.0.1:0\"], login: false}\ntargets:\n  - {name: A, id: a, url: 'http://127.0.0.1:9/', interval: 1h}\n";
     let rig = Rig::with(text, true).await;
-    assert_eq!(rig.listening.setup_token, None);
+    assert_eq!(rig.listening.setup_token(), None);
     let anybody = rig.stranger();
     let session = anybody.get("/api/v1/session").await.json();
     assert_eq!((&session["role"], &session["login_required"]), (&json!("administrator"), &json!(false)));

@@ -147,7 +147,7 @@ impl Rig {
     /// The first administrator, made with the set-up token.
     pub(crate) async fn admin(&self) -> Client {
         let mut client = self.stranger();
-        let token = self.listening.setup_token.clone().expect("no user yet");
+        let token = self.listening.setup_token().expect("no user yet");
         let body = serde_json::json!({ "token": token, "user": "root", "password": PASSWORD });
         let reply = client.send("POST", "/api/v1/setup", Some(body)).await;
         assert_eq!(reply.status, 200, "{}", reply.text());

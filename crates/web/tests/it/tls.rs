@@ -43,7 +43,7 @@ async fn over_tls_the_cookie_is_bound_to_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let rig = rig(folder.path()).await;
     assert_eq!(rig.listening.scheme, "https");
-    let token = rig.listening.setup_token.clone().expect("first run");
+    let token = rig.listening.setup_token().expect("first run");
     let body = serde_json::json!({ "token": token, "user": "root", "password": PASSWORD }).to_string();
     let mut stream = connect(&rig).await;
     let head = format!(
