@@ -4,13 +4,14 @@
 //! [`ConfigFile`] is a pure function of text and environment. Never starts or stops anything: that is reconciling.
 
 mod edit;
-mod ends;
+pub mod ends;
 mod env;
 mod fields;
 mod file;
 mod legacy;
 mod load;
 mod mask;
+mod named_files;
 mod parse;
 mod quote;
 mod reference;
@@ -34,6 +35,7 @@ pub use edit::{Edit, edit, target_of};
 pub use file::{ConfigFile, WriteError, hash};
 pub use legacy::import_legacy;
 pub use load::load;
+pub use named_files::check_files;
 pub use reference::reference_md;
 pub use schema::{SectionDoc, describe, schema};
 pub use starter::default_text;

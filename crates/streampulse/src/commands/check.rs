@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use engine::config::{ConfigFile, Overrides, load, schema};
+use engine::config::{ConfigFile, Overrides, check_files, load, schema};
 use model::conf::Problem;
 use serde_json::json;
 
@@ -24,7 +24,8 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let (problems, warnings, summary) = match loaded {
         Ok(config) => {
             let count = config.targets.len();
-            (Vec::new(), config.warnings, format!("{count} stream{}", if count == 1 { "" } else { "s" }))
+            let warnings = [config.warnings.clone(), check_files(&config)].concat();
+            (Vec::new(), warnings, format!("{count} stream{}", if count == 1 { "" } else { "s" }))
         }
         Err(problems) => (problems, Vec::new(), String::new()),
     };

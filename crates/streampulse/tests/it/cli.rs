@@ -105,6 +105,21 @@ fn check_tells_every_problem_with_its_line() {
 }
 
 #[test]
+fn check_warns_of_files_that_are_not_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, lost) = (folder.path().join("a.yaml"), folder.path().join("lost.pem"));
+    let text = format!("targets:\n  - name: A\n    url: https://h/\n    ca_file: {}\n", lost.display());
+    std::fs::write(&file, text).expect("written");
+    let out = cli(&["check", file.to_str().expect("utf-8")]);
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(0), "{told}");
+    assert!(
+        told.contains("warning: targets[0].ca_file: the file ") && told.contains("lost.pem cannot be read"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_2x_configuration_is_imported_into_a_file_that_loads() {
     let folder = tempfile::tempdir().expect("a folder");
     let (old, new) = (folder.path().join("config.yaml"), folder.path().join("streampulse.yaml"));

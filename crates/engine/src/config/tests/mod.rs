@@ -5,6 +5,7 @@ mod files;
 mod fuzz;
 mod legacy;
 mod loading;
+mod named;
 mod surfaces;
 
 use model::conf::Problem;
@@ -18,6 +19,7 @@ fn env(name: &str) -> Option<String> {
         "CAM_URL" => Some("rtsp://viewer:s3cr3t-pass@cam.example/live".to_owned()),
         "PERIOD" => Some("7s".to_owned()),
         "WORDS" => Some("hush-hush".to_owned()),
+        "HARD" => Some("p#a/s3cr3t?s@w:o%rd".to_owned()),
         "EMPTY" => Some(String::new()),
         _ => None,
     }
