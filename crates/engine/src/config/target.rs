@@ -98,7 +98,7 @@ fn address(common: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Address>
         Err(message) => {
             let problem = Problem::new(common.place_of("url"), common.path_of("url"), message);
             problems.push(problem.with_remedy(
-                "write scheme://user:password@host:port/path, with %23 for # and %2F for / in a password",
+                "write scheme://user:password@host:port/path, with %23 for # and %2F for / in a password, or write it under password:",
             ));
             None
         }

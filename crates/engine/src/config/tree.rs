@@ -32,6 +32,9 @@ pub(super) enum Style {
     Plain,
     /// In quotes: always text.
     Quoted,
+    /// In quotes, and made of variables: a number or a boolean where the key wants one, else text. Only the variable's
+    /// value has a type of its own, whatever quotes YAML asks for around a reference.
+    Filled,
     /// `|` or `>`: always text. The range begins behind the indicator.
     Block,
 }
@@ -115,6 +118,9 @@ impl Item {
     pub(super) fn node(&self, ty: Option<&Type>) -> Node {
         let value = match &self.body {
             Body::Scalar { text, style: Style::Plain } => plain(text, ty),
+            Body::Scalar { text, style: Style::Filled } if ty.is_some_and(has_words) && !is_null(text) => {
+                plain(text, ty)
+            }
             Body::Scalar { text, .. } => Value::Str(text.clone()),
             Body::List { items, .. } => {
                 let inner = match ty {
@@ -158,6 +164,15 @@ fn key_type<'a>(ty: Option<&'a Type>, key: &str) -> Option<&'a Type> {
 
 fn type_in<'a>(fields: &'a [Field], key: &str) -> Option<&'a Type> {
     fields.iter().find(|f| f.key == key).map(|f| &f.ty)
+}
+
+/// Whether the type wants something that is written without quotes.
+fn has_words(ty: &Type) -> bool {
+    match ty {
+        Type::Bool | Type::Integer { .. } | Type::Number { .. } => true,
+        Type::List(inner) => has_words(inner),
+        _ => false,
+    }
 }
 
 /// YAML 1.2 core schema: what says "nothing".

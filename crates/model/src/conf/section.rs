@@ -265,7 +265,22 @@ fn check_type(node: &Node, ty: &Type, path: &str, problems: &mut Vec<Problem>) {
             }
         }
         (Type::Section(_), Value::Map(_)) | (Type::Sections(_), Value::List(_)) => {} // checked by its own Section
-        (wanted, other) => wrong(format!("expected {}, found {}", expected(wanted), other.type_name())),
+        (wanted, other) => {
+            let message = format!("expected {}, found {}", expected(wanted), other.type_name());
+            let problem = Problem::new(node.place, path, message);
+            problems.push(if is_quoted(wanted, other) { problem.with_remedy("take the quotes off") } else { problem });
+        }
+    }
+}
+
+/// Whether a text would be what is wanted if it were no text: without quotes it would have been read as that.
+fn is_quoted(wanted: &Type, found: &Value) -> bool {
+    let Value::Str(text) = found else { return false };
+    match wanted {
+        Type::Bool => matches!(text.as_str(), "true" | "false"),
+        Type::Integer { .. } => text.parse::<i64>().is_ok(),
+        Type::Number { .. } => text.parse::<f64>().is_ok_and(f64::is_finite),
+        _ => false,
     }
 }
 

@@ -198,7 +198,15 @@ fn each_rule_of_a_target_refuses_with_a_remedy() {
         ("{name: a, url: 'http://h/', expect: 3}", "targets[0].expect: expected a mapping, found a whole number"),
         ("{name: a, url: 'http://h/', interval: 500ms}", "500ms is out of range, accepted: 1s to 1d"),
         ("{name: a, url: 'http://h/', enabled: yes}", "expected true or false, found a text"),
-        ("{name: a, url: 'http://h/', retries: '3'}", "expected a whole number, found a text"),
+        (
+            "{name: a, url: 'http://h/', retries: '3'}",
+            "targets[0].retries: expected a whole number, found a text (take the quotes off)",
+        ),
+        ("{name: a, url: 'http://h/', enabled: 'false'}", "expected true or false, found a text (take the quotes off)"),
+        (
+            "{name: a, url: 'rtsp://h/', expect: {min_fps: '2.5'}}",
+            "expected a number, found a text (take the quotes off)",
+        ),
         ("{name: a, url: 'http://h/', fail_after: 0}", "0 is out of range"),
         ("{name: a, url: 'rtsp://h/', depth: deep}", "accepted: reach, describe, media"),
         ("just words", "a target is a mapping with at least a name and a url"),
@@ -354,6 +362,46 @@ fn variables_are_values_and_never_structure() {
     check("targets: [{name: a, url: '${CAM_PASSWORD}'}]\n", &["targets[0].url: not a URL"]);
     check("targets: [{name: a, url: 'http://h/${'}]\n", &["a ${ without its }"]);
     assert_eq!(good("targets: [{name: 'a $$5 $', url: 'http://h/'}]").targets[0].name, "a $5 $");
+}
+
+#[test]
+fn a_variable_in_quotes_has_the_type_of_its_value() {
+    let config = good(
+        "targets:
+  - {name: '${N:-007}', url: 'http://h/', retries: \"${R:-2}\", enabled: '${E:-false}', tags: ['${T:-true}', \"${EMPTY}\"]}
+  - {name: b, url: 'rtsp://h/', retries: \"${A:-}1${B:-}\", expect: {min_fps: \"${F:-12.5}\"}}
+",
+    );
+    let [a, b] = &config.targets[..] else { panic!("{:?}", config.targets) };
+    assert_eq!((a.name.as_str(), a.retries, a.enabled, a.tags[0].as_str()), ("007", 2, false, "true"));
+    assert_eq!((b.retries, b.expect.min_fps), (1, Some(12.5)));
+    let wrong = |value: &str| format!("targets: [{{name: a, url: 'http://h/', retries: \"{value}\"}}]");
+    check(&wrong("${WORDS}"), &["targets[0].retries: expected a whole number, found a text"]);
+    check(&wrong("${EMPTY}"), &["targets[0].retries: expected a whole number, found a text"]);
+    check(&wrong("${R:-9}"), &["targets[0].retries: 9 is out of range"]);
+    check(&wrong("$$2"), &["targets[0].retries: expected a whole number, found a text"]);
+}
+
+#[test]
+fn a_password_from_the_environment_may_hold_any_sign() {
+    let config = good(
+        "targets:
+  - {name: a, url: 'rtsp://viewer:${HARD}@10.0.0.5/stream1'}
+  - {<<: {url: 'http://${HARD}:x@h/'}, name: b}
+  - {name: c, url: 'rtsp://h/', user: u, password: '${HARD}'}
+",
+    );
+    let [a, b, c] = &config.targets[..] else { panic!("{:?}", config.targets) };
+    let credentials = a.address.credentials().expect("given");
+    assert_eq!((credentials.user.as_str(), credentials.password.expose()), ("viewer", "p#a/s3cr3t?s@w:o%rd"));
+    assert_eq!((a.address.host(), a.address.path_and_query().as_str()), ("10.0.0.5", "/stream1"));
+    assert_eq!(b.address.credentials().expect("given").user, "p#a/s3cr3t?s@w:o%rd");
+    assert_eq!(c.options.0.get("password"), Some(&Value::Str("p#a/s3cr3t?s@w:o%rd".to_owned())));
+    assert!(!format!("{a:?}").contains("s3cr3t"), "{a:?}");
+    check(
+        "targets: [{name: a, url: 'rtsp://u:${HARD}@h:port/'}]\n",
+        &["targets[0].url: not a URL: invalid port number"],
+    );
 }
 
 #[test]
