@@ -26,6 +26,9 @@ use super::auth::{Auth, Tries};
 const READ_BYTES: usize = 16 * 1024;
 /// Packets kept that come before the reply to PLAY; a server that sends more is not being measured yet.
 const MAX_EARLY: usize = 256;
+/// Bytes read while a reply is waited for, packets and replies of all kinds: two seconds of a stream of 16 Mbit/s, more than
+/// any that is in flight while PLAY is answered. A server that sends more would keep us busy until the deadline.
+const MAX_UNANSWERED_BYTES: usize = 4 * 1024 * 1024;
 /// Requests of the server that are answered on one connection; a check lasts seconds and cameras send none or one.
 const MAX_ANSWERED: u32 = 32;
 /// Replies that are passed over while waiting for another one: interim (1xx) or to an earlier keep-alive.
@@ -55,6 +58,8 @@ pub(super) struct Connection {
     auth: Auth,
     cseq: u32,
     early: VecDeque<(u8, Bytes)>,
+    /// Bytes that may still be read before a reply; none while no reply is waited for.
+    allowance: Option<usize>,
     answered: u32,
     /// A session that the server keeps for us, and the URI that means all of it.
     session: Option<(SessionHeader, String)>,
@@ -74,6 +79,7 @@ impl Connection {
             auth: Auth::new(credentials),
             cseq: 0,
             early: VecDeque::new(),
+            allowance: None,
             answered: 0,
             session: None,
             mute: false,
@@ -179,6 +185,7 @@ impl Connection {
     /// Waits for the reply to request `cseq`; packets that come meanwhile are kept.
     async fn reply(&mut self, phase: Phase, method: &Method, cseq: u32) -> Result<Response, Fault> {
         let mut passed = 0;
+        self.allowance = Some(MAX_UNANSWERED_BYTES);
         loop {
             match self.message(phase, || format!("before answering {method}")).await? {
                 Message::Response(reply) => {
@@ -207,6 +214,7 @@ impl Connection {
 
     /// The next packet or late reply. Safe to drop and call again: nothing is lost.
     pub(super) async fn incoming(&mut self, phase: Phase) -> Result<Incoming, Fault> {
+        self.allowance = None;
         loop {
             match self.message(phase, String::new).await? {
                 Message::Interleaved { channel, payload } => return Ok(Incoming::Packet(channel, payload)),
@@ -220,7 +228,8 @@ impl Connection {
         match std::future::poll_fn(|cx| self.poll_message(cx)).await {
             Ok(message) => Ok(message),
             Err(broken) => {
-                self.mute = true;
+                // A flood can still be told to stop.
+                self.mute |= !matches!(broken, Broken::Flood);
                 Err(broken.fault(phase, &when()))
             }
         }
@@ -233,6 +242,9 @@ impl Connection {
                 Ok(None) => {}
                 Err(e) => return Poll::Ready(Err(Broken::Words(e))),
             }
+            if self.allowance == Some(0) {
+                return Poll::Ready(Err(Broken::Flood));
+            }
             self.inbox.reserve(READ_BYTES);
             let stream = Pin::new(&mut self.stream);
             match ready!(tokio_util::io::poll_read_buf(stream, cx, &mut self.inbox)) {
@@ -240,7 +252,7 @@ impl Connection {
                     let cut = self.decoder.finish(&self.inbox).err();
                     return Poll::Ready(Err(cut.map_or(Broken::Ended, Broken::Words)));
                 }
-                Ok(_) => {}
+                Ok(read) => self.allowance = self.allowance.map(|left| left.saturating_sub(read)),
                 Err(e) => return Poll::Ready(Err(Broken::Io(e))),
             }
         }
@@ -319,6 +331,8 @@ enum Broken {
     Io(io::Error),
     Ended,
     Words(DecodeError),
+    /// More came than is read before a reply.
+    Flood,
 }
 
 impl Broken {
@@ -326,6 +340,10 @@ impl Broken {
         match self {
             Self::Io(e) => io_fault(phase, &e),
             Self::Ended => ended(phase, format!("the server closed the connection {when}").trim_end().to_owned()),
+            Self::Flood => {
+                let detail = format!("the server sent {} MiB {when}", MAX_UNANSWERED_BYTES / (1024 * 1024));
+                Fault::new(FaultKind::TooLarge, phase, detail)
+            }
             Self::Words(e @ DecodeError::TooLarge { .. }) => Fault::new(FaultKind::TooLarge, phase, e.to_string()),
             Self::Words(e) => Fault::protocol(phase, e.to_string()),
         }
