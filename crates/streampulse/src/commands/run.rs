@@ -88,7 +88,7 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
             return Err(error.into());
         }
     };
-    announce(&listening);
+    announce(&listening, &tasks);
     ready(&listening);
     notify.send("READY=1");
     tasks.spawn("watchdog", watchdog(notify, handle, tasks.cancelled()));
@@ -152,20 +152,36 @@ fn make_private(folder: &Path) {
     }
 }
 
-fn announce(listening: &web::Listening) {
+fn announce(listening: &web::Listening, tasks: &Tasks) {
     for address in &listening.addrs {
         tracing::info!("dashboard and API on {}://{address}", listening.scheme);
     }
     if let Some(status) = listening.status {
         tracing::info!("read-only status on http://{status}");
     }
-    if let (Some(token), Some(first)) = (&listening.setup_token, listening.addrs.first()) {
-        // Not through the log: logs are shipped elsewhere, a one-time token is for whoever started the process.
-        say::err(&format!(
-            "\nFirst start: open {}://{first}/setup#token={token}\nor enter this set-up token there: {token}\n",
-            listening.scheme
-        ));
+    let Some(first) = listening.addrs.first() else { return };
+    let page = format!("{}://{first}/setup", listening.scheme);
+    if let Some(token) = listening.setup_token() {
+        invite(&page, &token);
+        return;
     }
+    // The users may not have been readable yet: when it turns out that there are none, the token comes then.
+    let (mut token, stop) = (listening.setup.clone(), tasks.cancelled());
+    tasks.spawn("set-up token", async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            found = token.wait_for(Option::is_some) => {
+                if let Ok(Some(token)) = found.as_deref() {
+                    invite(&page, token.expose());
+                }
+            }
+        }
+    });
+}
+
+/// Not through the log: logs are shipped elsewhere, a one-time token is for whoever started the process.
+fn invite(page: &str, token: &str) {
+    say::err(&format!("\nFirst start: open {page}#token={token}\nor enter this set-up token there: {token}\n"));
 }
 
 /// Tells systemd that we are alive for as long as the engine's loop really turns.
