@@ -133,7 +133,7 @@ pub(super) static TARGET: [Field; 15] = [
     Field::new(
         "name",
         TEXT,
-        "Name for people. Unique. A renamed target keeps its history where it has an `id` of its own, or where its address stays.",
+        "Name for people. Unique. Needed unless the target has an `id`, which is then its name. A renamed target keeps its history where it has an `id` of its own, or where its address stays.",
     ),
     Field::new(
         "url",
@@ -145,7 +145,7 @@ pub(super) static TARGET: [Field; 15] = [
     Field::new(
         "id",
         Type::Text { max: MAX_ID_BYTES },
-        "Identity that keys the history: a-z, 0-9, dot, underscore, hyphen. Made from the name when absent.",
+        "Identity that keys the history: a-z, 0-9, dot, underscore, hyphen. Made from the name when absent; one of the two must be there.",
     ),
     GROUP,
     TAGS,

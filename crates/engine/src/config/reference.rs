@@ -24,7 +24,8 @@ Every key of `streampulse.yaml`. This page is generated from the tables that the
 
 * Durations are words: `500ms`, `10s`, `5m`, `2h`, `30d`, and sums such as `1h30m`. Sizes too: `512KiB`, `4MiB`.
 * `${NAME}` in a value is replaced by an environment variable, `${NAME:-default}` by the default where the variable is unset or
-  empty. `$$` is a dollar sign.
+  empty. `$$` is a dollar sign. With quotes around it or without, `retries: \"${RETRIES:-2}\"` is a number. In the user name and
+  the password of a `url` a variable may hold any sign.
 * Where a list is accepted, a single value is a list of one.
 * A key without a value (`group:` or `group: ~`) is as good as absent; in a target it also undoes what a template says.
 ";
@@ -52,14 +53,18 @@ fn section(doc: &SectionDoc, out: &mut String) {
     }
     out.push_str("\n| key | holds | default | meaning |\n|---|---|---|---|\n");
     for field in &doc.fields {
-        let _ = writeln!(out, "{}", row(field));
+        let _ = writeln!(out, "{}", row(&doc.name, field));
     }
 }
 
-fn row(field: &Field) -> String {
+fn row(section: &str, field: &Field) -> String {
     let default = match (field.default, field.required) {
         (Some(text), _) => format!("`{text}`"),
         (None, true) => "required".to_owned(),
+        // The one pair of keys of which either will do.
+        (None, false) if section == "target" && ["name", "id"].contains(&field.key) => {
+            "`name` or `id` is required".to_owned()
+        }
         (None, false) => String::new(),
     };
     // A bar would end the cell.

@@ -90,6 +90,11 @@ pub fn schema() -> Value {
     root
 }
 
+/// The key is there and holds something.
+fn given(key: &str) -> Value {
+    json!({ "required": [key], "properties": { key: { "not": { "type": "null" } } } })
+}
+
 /// A target: the keys of all, and those of its kind.
 fn target() -> Value {
     let mut properties = properties(&TARGET);
@@ -106,7 +111,7 @@ fn target() -> Value {
         "type": "object",
         "properties": properties,
         "required": ["url"],
-        "anyOf": [{ "required": ["name"] }, { "required": ["id"] }],
+        "anyOf": [given("name"), given("id")],
         "allOf": by_kind.collect::<Vec<_>>(),
         "propertyNames": { "enum": all_keys(|_| true) },
     })
@@ -121,7 +126,7 @@ fn template() -> Value {
 
 fn kind_names() -> Value {
     let doc = TARGET.iter().find(|f| f.key == "kind").map_or("", |f| f.doc);
-    json!({ "description": doc, "enum": KINDS.iter().map(|k| k.name).collect::<Vec<_>>() })
+    or_nothing(json!({ "description": doc, "enum": KINDS.iter().map(|k| k.name).collect::<Vec<_>>() }))
 }
 
 fn all_keys(keep: impl Fn(&str) -> bool) -> Vec<&'static str> {
@@ -151,8 +156,26 @@ fn properties(fields: &[Field]) -> Map<String, Value> {
     fields.iter().map(|f| (f.key.to_owned(), property(f))).collect()
 }
 
+/// The same, or null: a key without a value is as good as absent.
+fn or_nothing(mut schema: Value) -> Value {
+    if let Some(ty) = schema.get_mut("type") {
+        match ty {
+            Value::Array(types) => types.push(json!("null")),
+            one => *one = json!([one.take(), "null"]),
+        }
+    } else if let Some(Value::Array(any)) = schema.get_mut("anyOf") {
+        any.push(json!({ "type": "null" }));
+    } else if let Some(Value::Array(words)) = schema.get_mut("enum") {
+        words.push(Value::Null);
+    } // else it takes anything as it is
+    schema
+}
+
 fn property(field: &Field) -> Value {
     let mut out = of_type(&field.ty);
+    if !field.required {
+        out = or_nothing(out);
+    }
     if let Some(map) = out.as_object_mut() {
         map.insert("description".to_owned(), json!(field.doc));
         if let Some(default) = field.default {

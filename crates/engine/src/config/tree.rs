@@ -149,7 +149,16 @@ impl Item {
         if !self.is_map() {
             return self.node(None);
         }
-        let pairs = self.entries().map(|e| (e.key.clone(), e.value.node(type_in(fields, &e.key)))).collect();
+        let pairs = self.entries().map(|e| {
+            let ty = type_in(fields, &e.key);
+            let mut node = e.value.node(ty);
+            if ty.is_none() {
+                // What is wrong with an unknown key is the key, not its value.
+                node.place = Some(e.key_place);
+            }
+            (e.key.clone(), node)
+        });
+        let pairs = pairs.collect();
         Node { value: Value::Map(pairs), place: Some(self.place) }
     }
 }

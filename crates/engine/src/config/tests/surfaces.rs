@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use model::conf::{Field, Type};
+use serde_json::{Value, json};
 
 use super::{check_warnings, good};
 use crate::config::{default_text, describe, reference_md, schema};
@@ -32,6 +33,42 @@ fn the_reference_page_is_what_the_tables_say() {
 fn the_schema_is_what_the_tables_say() {
     let text = serde_json::to_string_pretty(&schema()).expect("JSON") + "\n";
     golden("../../docs/reference/streampulse.schema.json", &text);
+}
+
+#[test]
+fn the_schema_takes_a_key_without_a_value_where_the_loader_does() {
+    let schema = schema();
+    let takes_null = |property: &Value| {
+        let any = property["anyOf"].as_array().into_iter().flatten();
+        let holds = |list: &Value, what: Value| list.as_array().is_some_and(|l| l.contains(&what));
+        let untyped = ["type", "anyOf", "enum"].iter().all(|word| property.get(word).is_none());
+        untyped
+            || holds(&property["type"], json!("null"))
+            || holds(&property["enum"], Value::Null)
+            || any.into_iter().any(|s| s["type"] == "null")
+    };
+    let mut seen = 0;
+    let mut all = |properties: &Value, at: &str| {
+        for (key, property) in properties.as_object().expect("a mapping") {
+            assert_eq!(takes_null(property), key != "url", "{at}.{key}: {property}");
+            seen += 1;
+        }
+    };
+    all(&schema["properties"], "top");
+    for section in ["server", "store", "probing", "defaults"] {
+        all(&schema["properties"][section]["properties"], section);
+    }
+    let target = &schema["$defs"]["target"];
+    all(&target["properties"], "target");
+    all(&target["properties"]["expect"]["properties"], "expect");
+    for kind in target["allOf"].as_array().expect("a list") {
+        all(&kind["then"]["properties"], "kind");
+    }
+    assert!(seen > 60, "{seen}");
+    // The loader agrees, also for what has a choice, a list or a mapping.
+    let text = "timezone:\nserver:\nstore: {keep_days: }\nprobing:\ndefaults:\ntemplates:\ntargets:\n  - name: a\n    id:\n    url: http://h/\n    kind:\n    group:\n    tags:\n    retries:\n    method:\n    headers:\n    expect_status:\n    expect:\n";
+    check_warnings(text, &[]);
+    good("targets: [{name: ~, id: a, url: 'http://h/'}]");
 }
 
 #[test]
