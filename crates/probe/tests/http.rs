@@ -280,6 +280,41 @@ async fn a_nonce_that_another_client_voids_is_answered_once_more() {
     }
 }
 
+/// A server that turns an answer down and whose next reply is `last`.
+async fn slow(challenges: &'static [&'static str], last: Reply) -> HttpPeer {
+    let turn = AtomicUsize::new(0);
+    HttpPeer::with(move |_| match challenges.get(turn.fetch_add(1, Ordering::SeqCst)) {
+        Some(challenge) => Reply::text(401, "").with("WWW-Authenticate", format!("Digest realm=\"lab\", {challenge}")),
+        None => last.clone(),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_password_that_was_refused_is_the_fault_even_when_the_next_reply_is_late() {
+    const REFUSED: &str = "the server refuses the user name or password (Digest); to a second try: ";
+    let (silent, gone) = (Reply::Stall(Vec::new()), Reply::Raw(Vec::new()));
+    for (challenges, last, expected, part) in [
+        (&["nonce=\"a\"", "nonce=\"b\""][..], &silent, "auth_required (first_byte)", "no answer within"),
+        (&["nonce=\"a\"", "nonce=\"b\""], &gone, "auth_required (first_byte)", "closed the connection"),
+        // An old nonce says nothing of the password, and neither does a server that has not judged it.
+        (&["nonce=\"a\"", "nonce=\"b\", stale=true"], &silent, "timed_out (first_byte)", ""),
+        (&["nonce=\"a\""], &silent, "timed_out (first_byte)", ""),
+    ] {
+        for kind in ["http", "mjpeg"] {
+            let peer = slow(challenges, last.clone()).await;
+            let mut target = target(kind, &peer.url("/").replace("://", "://viewer:wr0ng@"), &[]);
+            target.timeout = Duration::from_millis(500);
+            let seen = look(&target).await;
+            assert_eq!(outcome(&seen), expected, "{kind} {challenges:?} {last:?}: {}", words(&seen));
+            assert_eq!(peer.requests().len(), challenges.len() + 1, "{kind} {challenges:?}");
+            if expected.starts_with("auth") {
+                assert!(words(&seen).starts_with(REFUSED) && words(&seen).contains(part), "{}", words(&seen));
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn secrets_do_not_follow_a_redirect_to_another_server() {
     let other = HttpPeer::with(|request| testkit::http::basic(request, Reply::text(200, "got it"))).await;

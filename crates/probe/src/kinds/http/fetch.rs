@@ -117,6 +117,8 @@ struct Tries {
     answers: u32,
     /// The nonce of the last answer; none when that was not Digest.
     nonce: Option<String>,
+    /// An answer was turned down, and not because its nonce was too old.
+    refused: bool,
 }
 
 impl Tries {
@@ -134,6 +136,7 @@ impl Tries {
     }
 
     fn answered(&mut self, challenge: &Challenge) {
+        self.refused |= self.answers > 0 && !challenge.is_stale();
         self.answers += 1;
         self.nonce = match challenge {
             Challenge::Digest(digest) => Some(digest.nonce.clone()),
@@ -173,7 +176,7 @@ async fn signed_in(
             return refused(format!("{asks}, none is configured"));
         };
         if !tries.may_answer(challenge) {
-            return refused(format!("the server refuses the user name or password ({scheme})"));
+            return refused(refusal(scheme));
         }
         tries.answered(challenge);
         let (method, uri) = (request.method.as_str(), request.address.path_and_query());
@@ -186,9 +189,19 @@ async fn signed_in(
         let mut again = request.clone();
         again.headers.retain(|(name, _)| *name != AUTHORIZATION);
         again.headers.push((AUTHORIZATION, value));
-        reply = http::send(at, &again, tls, reading).await?;
+        reply = match http::send(at, &again, tls, reading).await {
+            // Servers that answer wrong passwords late, or not again, have said what is wrong all the same.
+            Err(fault) if tries.refused && fault.kind != FaultKind::Internal => {
+                return refused(format!("{}; to a second try: {}", refusal(scheme), fault.detail));
+            }
+            other => other?,
+        };
     }
     Ok(reply)
+}
+
+fn refusal(scheme: &str) -> String {
+    format!("the server refuses the user name or password ({scheme})")
 }
 
 /// Notes what the reply's headers tell.
