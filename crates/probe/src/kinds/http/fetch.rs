@@ -73,12 +73,17 @@ fn check_redirect(next: &Address, seen: &BTreeSet<String>, limit: usize) -> Resu
     }
     // No cookies are kept, so the same URL gives the same answer.
     if seen.contains(next.expose_url().as_str()) {
-        return wrong(format!("redirect loop: {next} comes again after {} redirects", seen.len()));
+        return wrong(format!("redirect loop: {next} comes again after {}", redirects(seen.len())));
     }
     if seen.len() > limit {
-        return wrong(format!("more than {limit} redirects, the last one to {next}"));
+        return wrong(format!("more than {}, the last one to {next}", redirects(limit)));
     }
     Ok(())
+}
+
+/// `1 redirect`, `2 redirects`.
+fn redirects(count: usize) -> String {
+    format!("{count} redirect{}", if count == 1 { "" } else { "s" })
 }
 
 /// The request that a redirect asks for (RFC 9110 section 15.4).
