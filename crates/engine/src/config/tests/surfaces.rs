@@ -7,7 +7,7 @@ use model::conf::{Field, Type};
 use serde_json::{Value, json};
 
 use super::{check_warnings, good};
-use crate::config::{default_text, describe, reference_md, schema};
+use crate::config::{Overrides, default_text, describe, load, reference_md, schema};
 
 /// The text equals the file in the repository.
 #[track_caller]
@@ -82,6 +82,25 @@ fn the_starter_file_loads() {
         .replace("# defaults:", "defaults:");
     let filled = uncommented.replace("CAMERA_PASSWORD", "CAM_PASSWORD");
     assert_eq!(good(&filled).targets.len(), 2);
+}
+
+/// Every example of the guide that shows targets is one that loads.
+#[test]
+fn the_examples_of_the_guide_load() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/configuration.md");
+    let guide = std::fs::read_to_string(path).expect("the guide");
+    let set = |name: &str| name.ends_with("PASSWORD").then(|| "p#a/s?s@w:o%rd".to_owned());
+    let mut seen = 0;
+    for block in guide.split("```yaml\n").skip(1) {
+        let text = block.split("```").next().unwrap_or_default();
+        if text.starts_with('#') {
+            continue; // a comment for editors
+        }
+        let loaded = load(text, &set, &Overrides::default());
+        assert!(loaded.is_ok(), "{text}\n{}", super::lines(&loaded.err().unwrap_or_default()));
+        seen += 1;
+    }
+    assert!(seen >= 6, "{seen}");
 }
 
 #[test]
