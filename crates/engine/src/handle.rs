@@ -233,6 +233,13 @@ impl Handle {
         Ok(warnings)
     }
 
+    /// What of a text takes effect only after a restart; nothing for a text with problems.
+    #[must_use]
+    pub fn restart_notes(&self, text: &str) -> Vec<Problem> {
+        let loaded = self.inner.parts.rules.load(text);
+        loaded.map(|config| restart_notes(&self.inner.parts.started, &config)).unwrap_or_default()
+    }
+
     /// What a text means, by the same rules as the file.
     ///
     /// # Errors

@@ -68,12 +68,12 @@ export function segments(name, choices, chosen) {
 }
 
 let toasts = null;
-/** A short message at the corner; kind is 'good' or 'bad'. */
+/** A short message at the corner; kind is 'good', 'warn' or 'bad'. */
 export function toast(text, kind = 'good') {
   if (!toasts) document.body.append(toasts = h('div', { class: 'toasts', role: 'status', 'aria-live': 'polite' }));
   const node = h('div', { class: `toast ${kind}` }, text);
   toasts.append(node);
-  setTimeout(() => node.remove(), kind === 'bad' ? 9000 : 4500);
+  setTimeout(() => node.remove(), kind === 'good' ? 4500 : 9000);
 }
 
 /** Asks; resolves to true or false. The dangerous button says what it does. */

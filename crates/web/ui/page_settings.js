@@ -9,6 +9,9 @@ import { audit, tokens, users } from './settings_people.js';
 
 const card = (title, ...body) => h('section', { class: 'card' }, h('header', {}, h('h2', {}, title)), h('div', { class: 'body stack' }, body));
 
+/** What was saved and takes effect only after a restart. */
+const tell = (notes) => notes.forEach((note) => toast(note, 'warn'));
+
 function zones(value, first) {
   const all = typeof Intl.supportedValuesOf === 'function' ? Intl.supportedValuesOf('timeZone') : [];
   const list = [...new Set(['UTC', value, ...all])].filter(Boolean).sort();
@@ -29,7 +32,7 @@ function general() {
   if (may('administrator')) {
     const server = zones(session.timezone);
     const save = h('button', { class: 'btn primary', type: 'button', onclick: async () => {
-      try { await patch('/settings', { timezone: server.value }); session.timezone = server.value; toast(`The server's time zone is ${server.value}`); } catch (e) { toast(e.message, 'bad'); }
+      try { const done = await patch('/settings', { timezone: server.value }); session.timezone = server.value; toast(`The server's time zone is ${server.value}`); tell(done.notes); } catch (e) { toast(e.message, 'bad'); }
     } }, 'Save');
     node.firstChild.querySelector('.form').append(h('label', { class: 'field' }, h('span', { class: 'label' }, 'Of the server'), server, h('span', { class: 'help' }, 'Default for every browser; used by the CSV export and the 2.x routes. Written to the configuration file.')), h('div', {}, save));
   }
@@ -90,7 +93,7 @@ function configuration() {
   } }, 'Check');
   const save = h('button', { class: 'btn primary', type: 'button', onclick: async () => {
     save.disabled = true;
-    try { await putApi('/config', { text: text.value, expected_hash: hash }); toast('Saved and in effect'); await load(); } catch (e) { failed(e); }
+    try { const done = await putApi('/config', { text: text.value, expected_hash: hash }); toast(done.notes.length ? 'Saved' : 'Saved and in effect'); tell(done.notes); await load(); } catch (e) { failed(e); }
     save.disabled = false;
   } }, 'Save and apply');
   const unsubscribe = subscribe((what) => {

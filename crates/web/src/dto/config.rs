@@ -35,6 +35,8 @@ pub struct PutConfig {
 pub struct AppliedDto {
     /// The new hash of the file.
     pub hash: String,
+    /// What in the file takes effect only after a restart, one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A text to be checked.

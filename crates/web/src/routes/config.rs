@@ -39,7 +39,7 @@ pub async fn put(
     let hash = app.handle.apply_config(text, &body.expected_hash).await?;
     shown(&app, &hash).await;
     app.audit(&who.name, "replaced the configuration", hash.get(..12).unwrap_or(&hash), "").await;
-    Ok(Json(AppliedDto { hash }))
+    Ok(Json(applied(&app, hash).await?))
 }
 
 /// Says what would be wrong with a text.
@@ -83,7 +83,14 @@ pub async fn settings(
     let board = edit(&app, edits, &headers).await?;
     let names: Vec<&str> = changes.keys().map(String::as_str).collect();
     app.audit(&who.name, "changed settings", &names.join(", "), "").await;
-    Ok(Json(AppliedDto { hash: board.config_hash.clone() }))
+    Ok(Json(applied(&app, board.config_hash.clone()).await?))
+}
+
+/// The answer to a change that was applied. Much of the file takes effect at once; what does not is said.
+async fn applied(app: &App, hash: String) -> ApiResult<AppliedDto> {
+    let (handle, text) = (app.handle.clone(), app.handle.config().await.text);
+    let notes = tokio::task::spawn_blocking(move || handle.restart_notes(&text)).await?;
+    Ok(AppliedDto { hash, notes: notes.iter().map(|note| masks::hide_in_words(&note.to_string())).collect() })
 }
 
 async fn restored(app: &App, text: String, expected_hash: Option<&str>) -> ApiResult<String> {

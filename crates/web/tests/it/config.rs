@@ -79,6 +79,22 @@ async fn settings_are_keys_of_the_file() {
 }
 
 #[tokio::test]
+async fn what_needs_a_restart_is_said_by_the_answer() {
+    let rig = Rig::new().await;
+    let admin = rig.admin().await;
+    let at_once = admin.send("PATCH", "/api/v1/settings", Some(json!({ "timezone": "Europe/Zurich" }))).await.json();
+    assert_eq!(at_once["notes"], json!([]), "{at_once}");
+    let later = admin.send("PATCH", "/api/v1/settings", Some(json!({ "server.session": "2h" }))).await.json();
+    let wanted = json!(["server.session: this change takes effect after a restart"]);
+    assert_eq!(later["notes"], wanted, "{later}");
+    let shown = admin.get("/api/v1/config").await.json();
+    let text = shown["text"].as_str().expect("text").replace("Europe/Zurich", "UTC");
+    let put = json!({ "text": text, "expected_hash": shown["hash"] });
+    assert_eq!(admin.send("PUT", "/api/v1/config", Some(put)).await.json()["notes"], wanted, "as long as it is so");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn the_form_is_described() {
     let rig = Rig::new().await;
     let admin = rig.admin().await;
