@@ -270,3 +270,19 @@ fn every_secret_key_of_the_configuration_is_known_by_its_name() {
     }
     assert!(seen > 0, "the description names secret keys");
 }
+
+#[test]
+fn comments_and_anchors_beside_a_secret_stay() {
+    let text = "targets:\n  - name: A\n    url: http://h1/\n    password: 'hunter1'   # changed in May\n  - name: B\n    url: http://h2/\n    password: &pw hunter2\n  - name: C\n    url: \"http://u:hunter3@h3/\" # main\n    password: *pw\n";
+    let hidden = hide(text);
+    assert!(!hidden.contains("hunter"), "{hidden}");
+    let back = restore(&hidden, text).expect("all known");
+    for (what, shown) in [("hidden", &hidden), ("restored", &back)] {
+        for kept in ["# changed in May", "&pw", "# main", "*pw"] {
+            assert!(shown.contains(kept), "{kept} is gone when {what}:\n{shown}");
+        }
+    }
+    for secret in ["hunter1", "hunter2", "hunter3"] {
+        assert!(back.contains(secret), "{secret} did not come back:\n{back}");
+    }
+}

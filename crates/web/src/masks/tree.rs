@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use engine::config::ends;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::Value;
 
@@ -56,10 +57,7 @@ pub(crate) fn parse(text: &str) -> Option<Item> {
         let done = match event {
             Event::Scalar(value, style, ..) => {
                 let range = place(span.start.index())..place(span.end.index());
-                let mut range = trim_end(text, range);
-                if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-                    range.start = block_start(text, range.start);
-                }
+                let range = exact(text, trim_end(text, range), style);
                 Item::Scalar { text: value.into_owned(), plain: matches!(style, ScalarStyle::Plain), range }
             }
             Event::Alias(_) => Item::Alias,
@@ -91,6 +89,20 @@ pub(crate) fn parse(text: &str) -> Option<Item> {
         }
     }
     None
+}
+
+/// The scalar alone: the parser's span holds the anchor before it and, behind quotation marks, the comment after it. What
+/// is put in place of a secret must leave both.
+fn exact(text: &str, mut range: Range<usize>, style: ScalarStyle) -> Range<usize> {
+    match style {
+        ScalarStyle::Literal | ScalarStyle::Folded => range.start = block_start(text, range.start),
+        ScalarStyle::Plain => range.start = ends::content(text, range.start).min(range.end),
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
+            let end = ends::quoted(text, range.start).unwrap_or(range.end);
+            range = ends::content(text, range.start)..end;
+        }
+    }
+    range
 }
 
 /// Where the indicator (`|` or `>`) of a block scalar stands whose content begins at `content`.
