@@ -158,19 +158,6 @@ async fn what_is_missing_or_broken_says_so() {
     assert!(seen.took < Duration::from_millis(1200), "{:?}", seen.took);
 }
 
-/// `/stall0` lets packets through during the first 0.8 s of its life and none later: a look at once sees some, and what
-/// a look calls missing is media, not time.
-#[tokio::test]
-async fn packets_that_stop_are_missing_media() {
-    if testbed().is_none() {
-        return;
-    }
-    let mut stalled = target(&format!("{OPEN}/stall0"), &[]);
-    stalled.timeout = Duration::from_secs(2);
-    let seen = look(&stalled).await;
-    assert!(["up", "no_media (media)"].contains(&outcome(&seen).as_str()), "{:?}", seen.look);
-}
-
 #[tokio::test]
 async fn media_must_keep_coming_for_as_long_as_asked() {
     if testbed().is_none() {
@@ -181,7 +168,8 @@ async fn media_must_keep_coming_for_as_long_as_asked() {
         t.timeout = Duration::from_secs(timeout);
         look(&t).await
     };
-    // Packets stop after less than a second; the session stays open.
+    // Packets stop 0.8 s after the media began and the session stays open: whether a look without flow still sees
+    // some depends on when it comes.
     let stalled = one("stall0", &[("flow", "3s")], 5);
     // The stream ends after four seconds.
     let ends = one("eos", &[("flow", "6s")], 10);
