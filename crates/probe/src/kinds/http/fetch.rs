@@ -199,6 +199,10 @@ async fn signed_in(
             Err(fault) if tries.refused && fault.kind != FaultKind::Internal => {
                 return refused(format!("{}; to a second try: {}", refusal(scheme), fault.detail));
             }
+            Err(mut fault) if fault.kind == FaultKind::TimedOut => {
+                fault.detail.push_str(&format!(", after user name and password were sent ({scheme})"));
+                return Err(fault);
+            }
             other => other?,
         };
     }
