@@ -20,6 +20,7 @@ pub mod openapi;
 pub mod peer;
 pub mod people;
 pub mod pulse;
+pub mod query;
 pub mod routes;
 mod serve;
 pub mod state;

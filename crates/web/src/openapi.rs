@@ -2,7 +2,7 @@
 
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ComponentsBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -52,7 +52,8 @@ pub fn document() -> OpenApi {
     )));
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     components = components.security_scheme("cookie", cookie).security_scheme("bearer", bearer);
-    let about = "Times are UTC milliseconds, what is unknown is null. Errors have one form and stable codes.";
+    let about = "Times are UTC milliseconds, what is unknown is null. Errors have one form and stable codes. \
+                 Parameters of a query that /api/v1 does not know are refused.";
     let info = InfoBuilder::new().title("StreamPulse").version(VERSION).description(Some(about)).build();
     OpenApiBuilder::new().info(info).paths(paths).components(Some(components.build())).build()
 }
@@ -127,12 +128,21 @@ fn reference(shape: &Shape) -> RefOr<Schema> {
 }
 
 fn parameter(name: &str, place: ParameterIn, ty: Param, doc: &str, required: bool) -> Parameter {
-    let ty = match ty {
-        Param::Integer => Type::Integer,
-        Param::Text => Type::String,
-        Param::Bool => Type::Boolean,
-    };
-    let schema = ObjectBuilder::new().schema_type(ty).build();
+    let schema = ObjectBuilder::new();
+    let schema = match ty {
+        Param::Time => {
+            let forms = [Type::Integer, Type::String];
+            let rfc3339 = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+            let schema = schema.schema_type(SchemaType::from_iter(forms)).format(Some(rfc3339));
+            schema.description(Some("UTC milliseconds, or RFC 3339"))
+        }
+        Param::Integer => schema.schema_type(Type::Integer),
+        Param::Range(least, most) => schema.schema_type(Type::Integer).minimum(Some(least)).maximum(Some(most)),
+        Param::Word(words) => schema.schema_type(Type::String).enum_values(Some(words.iter().copied())),
+        Param::Text => schema.schema_type(Type::String),
+        Param::Bool => schema.schema_type(Type::Boolean),
+    }
+    .build();
     let required = if required { Required::True } else { Required::False };
     let doc = (!doc.is_empty()).then_some(doc);
     ParameterBuilder::new()

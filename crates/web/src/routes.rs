@@ -86,8 +86,14 @@ pub enum Answer {
 /// What a parameter of a query may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Param {
+    /// A time: UTC milliseconds or RFC 3339.
+    Time,
     /// A whole number.
     Integer,
+    /// A whole number from the first to the second, both included.
+    Range(i64, i64),
+    /// One of these words.
+    Word(&'static [&'static str]),
     /// A text.
     Text,
     /// `true` or `false`.

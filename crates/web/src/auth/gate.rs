@@ -11,6 +11,7 @@ use super::roles::{Access, Identity, Proof, Role};
 use super::session;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::peer::Peer;
+use crate::query;
 use crate::routes::Route;
 use crate::state::App;
 
@@ -20,7 +21,7 @@ pub const NOBODY: &str = "local";
 /// Lets a request through to its handler, with its [`Identity`] as an extension, or answers it here.
 pub async fn gate(State((app, route)): State<(App, &'static Route)>, mut request: Request, next: Next) -> Response {
     let compat = route.is_compat();
-    match check(&app, route, &request) {
+    match check(&app, route, &request).and_then(|who| query::check(route, request.uri()).map(|()| who)) {
         Ok(identity) => {
             if let Some(identity) = identity {
                 request.extensions_mut().insert(identity);

@@ -19,19 +19,20 @@ use tokio::sync::mpsc;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::extract::{Id, Query};
 use crate::limits::{EXPORT_CHUNK_BYTES, EXPORT_CHUNKS, EXPORTS};
+use crate::query::When;
 use crate::state::App;
 use crate::zone::{self, Zone};
 
 /// The window of an export; all of the history without bounds.
 #[derive(Debug, Default, Deserialize)]
 pub struct Bounds {
-    from: Option<i64>,
-    to: Option<i64>,
+    from: Option<When>,
+    to: Option<When>,
 }
 
 impl Bounds {
     fn utc(&self) -> (UtcMs, UtcMs) {
-        (UtcMs(self.from.unwrap_or(0)), UtcMs(self.to.unwrap_or(i64::MAX)))
+        (UtcMs(self.from.map_or(0, |at| at.0)), UtcMs(self.to.map_or(i64::MAX, |at| at.0)))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::dto::observation::ObservationsDto;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::extract::{Id, Query};
 use crate::limits::{DEFAULT_ROWS, MAX_CHANGES, MAX_ROLLUPS, MAX_ROWS};
+use crate::query::When;
 use crate::state::App;
 
 /// A window of time without bounds reaches this far back.
@@ -23,8 +24,8 @@ const DEFAULT_WINDOW: Duration = Duration::from_secs(86_400);
 /// A window of time and a page in it.
 #[derive(Debug, Default, Deserialize)]
 pub struct Window {
-    from: Option<i64>,
-    to: Option<i64>,
+    from: Option<When>,
+    to: Option<When>,
     before: Option<i64>,
     limit: Option<usize>,
     order: Option<String>,
@@ -36,8 +37,8 @@ pub struct Window {
 impl Window {
     /// Its bounds; without them the last day.
     fn bounds(&self, now: UtcMs) -> ApiResult<(UtcMs, UtcMs)> {
-        let to = self.to.map_or(now.plus(Duration::from_millis(1)), UtcMs);
-        let from = self.from.map_or(to.minus(DEFAULT_WINDOW), UtcMs);
+        let to = self.to.map_or(now.plus(Duration::from_millis(1)), |at| UtcMs(at.0));
+        let from = self.from.map_or(to.minus(DEFAULT_WINDOW), |at| UtcMs(at.0));
         if from > to {
             return Err(ApiError::new(Code::BadRequest, "from is later than to"));
         }
@@ -106,8 +107,8 @@ pub async fn changes(State(app): State<App>, Id(id): Id, Query(window): Query<Wi
 /// Incidents, newest first.
 pub async fn incidents(State(app): State<App>, Query(window): Query<Window>) -> ApiResult<Json<IncidentsDto>> {
     let now = app.now();
-    let to = window.to.map_or(now.plus(Duration::from_millis(1)), UtcMs);
-    let from = window.from.map_or(UtcMs(0), UtcMs);
+    let to = window.to.map_or(now.plus(Duration::from_millis(1)), |at| UtcMs(at.0));
+    let from = window.from.map_or(UtcMs(0), |at| UtcMs(at.0));
     let (limit, before, open) = (window.limit(), window.before, window.open);
     let target = match window.target.as_deref().filter(|t| !t.is_empty()) {
         Some(text) => Some(TargetId::parse(text).map_err(|_| ApiError::not_found("target"))?),

@@ -15,6 +15,7 @@ use crate::dto::observation::{ObservationDto, ObservationsDto};
 use crate::dto::people;
 use crate::dto::session as dto_session;
 use crate::dto::target::{TargetDto, TargetsDto};
+use crate::limits::{MAX_CHANGES, MAX_PICTURE_AGE, MAX_ROWS};
 
 const PUBLIC: Access = Access::Public;
 const VIEWER: Access = Access::Role(Role::Viewer);
@@ -22,34 +23,36 @@ const OPERATOR: Access = Access::Role(Role::Operator);
 const ADMIN: Access = Access::Role(Role::Administrator);
 
 const WINDOW: &[(&str, Param, &str)] = &[
-    ("from", Param::Integer, "Beginning in UTC milliseconds; a day before the end when absent"),
-    ("to", Param::Integer, "End in UTC milliseconds; now when absent"),
+    ("from", Param::Time, "Beginning; a day before the end when absent"),
+    ("to", Param::Time, "End; now when absent"),
 ];
 const ROWS: &[(&str, Param, &str)] = &[
     WINDOW[0],
     WINDOW[1],
-    ("limit", Param::Integer, "Most rows, 1 to 1000; 100 when absent"),
+    ("limit", Param::Range(1, MAX_ROWS as i64), "Most rows; 100 when absent"),
     ("before", Param::Integer, "Cursor: the value of next in the answer before"),
-    ("order", Param::Text, "desc (newest first) or asc"),
+    ("order", Param::Word(&["desc", "asc"]), "desc (newest first) when absent"),
 ];
 const INCIDENTS: &[(&str, Param, &str)] = &[
     ("target", Param::Text, "Id of one target; all when absent"),
     ("open", Param::Bool, "Only open ones, or only closed ones"),
-    ("from", Param::Integer, "Beginning in UTC milliseconds; all of the history when absent"),
+    ("from", Param::Time, "Beginning; all of the history when absent"),
     WINDOW[1],
     ROWS[2],
     ROWS[3],
 ];
 const ROLLUPS: &[(&str, Param, &str)] =
-    &[("resolution", Param::Text, "minute, hour or day; minute when absent"), WINDOW[0], WINDOW[1]];
-const CHANGES: &[(&str, Param, &str)] = &[WINDOW[0], WINDOW[1], ("limit", Param::Integer, "Most rows, 1 to 5000")];
-const EXPORT: &[(&str, Param, &str)] = &[
-    ("from", Param::Integer, "Beginning in UTC milliseconds; all of the history when absent"),
-    ("to", Param::Integer, "End in UTC milliseconds; now when absent"),
-];
+    &[("resolution", Param::Word(&["minute", "hour", "day"]), "minute when absent"), WINDOW[0], WINDOW[1]];
+const CHANGES: &[(&str, Param, &str)] =
+    &[WINDOW[0], WINDOW[1], ("limit", Param::Range(1, MAX_CHANGES as i64), "Most rows; 5000 when absent")];
+const EXPORT: &[(&str, Param, &str)] =
+    &[("from", Param::Time, "Beginning; all of the history when absent"), ("to", Param::Time, "End; now when absent")];
 const AUDIT: &[(&str, Param, &str)] = &[ROWS[2], ROWS[3]];
-const AGE: &[(&str, Param, &str)] =
-    &[("max_age_ms", Param::Integer, "How old the picture may be, at most 60000; 5000 when absent")];
+const AGE: &[(&str, Param, &str)] = &[(
+    "max_age_ms",
+    Param::Range(0, MAX_PICTURE_AGE.as_millis() as i64),
+    "How old the picture may be; 5000 when absent",
+)];
 
 /// A route that reads and has no parameters; the others are made from it.
 const fn route(

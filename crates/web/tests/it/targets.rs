@@ -192,3 +192,35 @@ async fn a_loop_that_does_not_turn_is_noticed() {
     assert!(ready.json()["reasons"][0].as_str().is_some_and(|r| r.starts_with("engine: ")), "{}", ready.text());
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn a_wrong_parameter_is_named_with_the_form_that_is_wanted() {
+    let rig = Rig::new().await;
+    let admin = rig.admin().await;
+    let bad = |query: &str| format!("/api/v1/targets/bad/{query}");
+    for (path, words) in [
+        (bad("observations?from=2026-11-20"), "parameter from must be UTC milliseconds (1795132800000) or RFC 3339"),
+        (bad("observations?limit=0"), "parameter limit must be a whole number from 1 to 1000"),
+        (bad("changes?limit=5001"), "parameter limit must be a whole number from 1 to 5000"),
+        (bad("observations?order=up"), "parameter order must be desc or asc"),
+        (bad("rollups?resolution=year"), "parameter resolution must be minute or hour or day"),
+        (bad("observations?form=1"), "unknown parameter \"form\"; did you mean from? accepted: from, to, limit"),
+        (bad("availability?limit=3"), "unknown parameter \"limit\"; accepted: from, to"),
+        (bad("availability?from=1&from=2"), "parameter from is there twice"),
+        ("/api/v1/targets?a=b".to_owned(), "this path takes no parameters"),
+        ("/api/v1/incidents?open=yes".to_owned(), "parameter open must be true or false"),
+        ("/api/v1/audit?limit=-1".to_owned(), "parameter limit must be a whole number from 1 to 1000"),
+    ] {
+        let reply = admin.get(&path).await;
+        let text = reply.json()["error"]["message"].as_str().expect("text").to_owned();
+        assert!(reply.status == 400 && reply.code() == "bad_request" && text.contains(words), "{path}: {text}");
+    }
+    let window = "from=1970-01-01T00:00:00Z&to=1970-01-01T01:00:05%2B01:00";
+    let spent = admin.get(&bad(&format!("availability?{window}"))).await.json();
+    assert_eq!((&spent["from"], &spent["to"]), (&json!(0), &json!(5000)), "{spent}");
+    for fine in [bad(&format!("export.csv?{window}")), "/api/status?_=1".to_owned(), "/readyz?probe=lb".to_owned()] {
+        assert_eq!(admin.get(&fine).await.status, 200, "{fine}");
+    }
+    assert_eq!(rig.stranger().get(&bad("observations?limit=0")).await.status, 401, "strangers learn nothing");
+    rig.stop().await;
+}
