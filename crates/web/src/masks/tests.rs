@@ -241,6 +241,8 @@ fn the_public_learns_no_places() {
         ("cannot open rtsp://u:p@cam.lan/x, sorry", "cannot open … sorry"),
         ("no answer within 1.5 s in phase connect", "no answer within 1.5 s in phase connect"),
         ("store: the disk is full", "store: the disk is full"),
+        ("clock: the wall clock jumped forward by 3600.0 s", "clock: the wall clock jumped forward by 3600.0 s"),
+        ("the certificate expires in 12.9 days", "the certificate expires in 12.9 days"),
         ("/var/lib/x.db is locked", "… is locked"),
         ("cam.example.org does not resolve", "… does not resolve"),
         ("[::1]:80 refused", "… refused"),
