@@ -54,9 +54,10 @@ impl Tasks {
     /// and no other. Must be called inside a tokio runtime.
     pub fn spawn(&self, name: impl Into<String>, f: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let name = name.into();
-        let span = tracing::info_span!("task", name = %name);
+        // At debug level: every line of every connection would begin with it, and say nothing that its words do not.
+        let span = tracing::debug_span!("task", name = %name);
         let number = self.inner.next.fetch_add(1, Ordering::Relaxed);
-        self.inner.running.lock().unwrap_or_else(PoisonError::into_inner).insert(number, name);
+        self.inner.running.lock().unwrap_or_else(PoisonError::into_inner).insert(number, name.clone());
         let entry = Entry { inner: Arc::clone(&self.inner), number };
         let kill = self.inner.kill.clone();
         let task = async move {
@@ -64,7 +65,7 @@ impl Tasks {
             tokio::select! {
                 biased;
                 () = kill.cancelled() => {}
-                () = logging_panics(f) => {}
+                () = logging_panics(name, f) => {}
             }
         };
         self.inner.tracker.spawn(task.instrument(span))
@@ -102,13 +103,13 @@ impl Tasks {
 /// How long dropped tasks may take to be gone: one poll each, so this only bounds tasks that block a thread.
 const DROP_GRACE: Duration = Duration::from_millis(200);
 
-async fn logging_panics(f: impl Future<Output = ()>) {
+async fn logging_panics(name: String, f: impl Future<Output = ()>) {
     let mut f = pin!(f);
     std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| f.as_mut().poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(())) => Poll::Ready(()),
         Err(panic) => {
-            tracing::error!("the task panicked: {}", panic_text(panic.as_ref()));
+            tracing::error!("the task {name:?} panicked: {}", panic_text(panic.as_ref()));
             std::panic::resume_unwind(panic)
         }
     })

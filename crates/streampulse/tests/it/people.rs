@@ -68,6 +68,8 @@ fn from_the_first_start_to_a_forgotten_password() {
         http::request(run.at, "POST", "/api/v1/setup", &[], Some(&body))
     };
     assert_ne!(first("guessed").status / 100, 2);
+    wait_for("the wrong guess is in the log", || run.log().contains("a set-up failed").then_some(()));
+    assert!(!run.log().contains("task{"), "a line is its words, without the connection it came by: {}", run.log());
     let ann = Session::of(&run, &first(&token));
     assert_ne!(first(&token).status / 100, 2, "the token works once");
     assert_eq!(ann.get(&run, "/api/v1/targets").status, 200);
