@@ -49,6 +49,12 @@ fn the_editor_shows_problems_applies_and_never_overwrites() {
     assert_eq!(file(), better);
     run.wait_status("Two", "up");
 
+    let better = better.replace("login: false", "login: false\n  session: 2h");
+    page.fill(editor, &better);
+    page.press("Save and apply");
+    page.sees(".toast.warn", "server.session: this change takes effect after a restart");
+    page.sees(".notice.warn", "takes effect after a restart");
+
     // Somebody writes the file while it is being edited here.
     page.fill(editor, &format!("{better}{}", target("Mine")));
     let theirs = format!("{better}{}", target("Theirs"));
