@@ -13,12 +13,15 @@ use model::status::{Status, StatusChange};
 use model::target::TargetId;
 use model::time::{Clock, Mono, UtcMs};
 use model::verdict::{Grade, Reason, Verdict};
-use store::{Opened, Settings, Store, Write};
+use store::{Opened, Settings, Store, StoreError, Write};
 
 /// Longest wait for anything in these tests: generous, because the machine may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// A Monday noon; tests count from here.
 pub(crate) const NOON: i64 = 1_763_380_800_000;
+
+/// Far more than a process needs from its start to becoming another program.
+const LOCK_TRIES: u32 = 200_000;
 
 /// A clock that stands until it is moved.
 #[derive(Debug)]
@@ -63,8 +66,16 @@ impl Place {
         Settings { batch_every: Duration::from_millis(5), ..Settings::new(self.path()) }
     }
 
+    /// Opens it. A test beside this one may just be starting a process, and until that has become another program it holds
+    /// the descriptor of a lock that was already given back here: so a lock that is still held is asked for again.
     pub(crate) fn open(&self) -> (Store, Opened) {
-        Store::open(self.settings(), self.clock.clone()).unwrap()
+        for _ in 0..LOCK_TRIES {
+            match Store::open(self.settings(), self.clock.clone()) {
+                Err(StoreError::Locked { .. }) => std::thread::yield_now(),
+                other => return other.unwrap(),
+            }
+        }
+        panic!("the lock of {} is never given back", self.path().display());
     }
 
     /// Closes and checks the file.
