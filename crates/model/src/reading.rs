@@ -106,6 +106,12 @@ pub mod fact {
     pub const HEAD_REFUSED: &str = "head_refused";
     /// What the look did not prove although it seems to be meant, and what would (text, one sentence).
     pub const HINT: &str = "hint";
+    /// Program that encodes the stream, as its metadata says (text).
+    pub const ENCODER: &str = "encoder";
+    /// Picture size that the metadata claims, where the pictures say otherwise (text, as `1920x1080`).
+    pub const DECLARED_SIZE: &str = "declared_size";
+    /// Frames per second that the metadata claims, where the pictures say otherwise (number).
+    pub const DECLARED_FPS: &str = "declared_fps";
     /// Address that was connected to (text).
     pub const PEER: &str = "peer";
     /// Names of the findings of this look, separated by commas (text).

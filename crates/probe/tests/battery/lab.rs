@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::LazyLock;
 
 use model::conf::{Node, Value};
 use model::fault::FaultKind;
@@ -11,6 +12,7 @@ use model::phase::Phase;
 use testkit::bad;
 use testkit::http::HttpPeer;
 use testkit::mjpeg::{Camera, camera};
+use testkit::rtmp::RtmpPeer;
 use testkit::rtsp::RtspPeer;
 
 /// A peer that does everything right, and where it is.
@@ -63,6 +65,7 @@ pub(crate) fn lab(kind: &str) -> Lab {
     match kind {
         "http" => http(),
         "mjpeg" => mjpeg(),
+        "rtmp" => rtmp(),
         "rtsp" => rtsp(),
         "tcp" => tcp(),
         other => panic!("the battery has no good peer for the kind {other}: add an arm to lab() in this file"),
@@ -127,6 +130,58 @@ fn mjpeg() -> Lab {
         },
         facts: &["status_code", "content_type", "frame_bytes", "peer"],
         tracks: "mjpeg 64x48 FPS*",
+    }
+}
+
+/// The server's half of the handshake and the beginning of an answer to connect.
+static RTMP_BEGIN: LazyLock<String> =
+    LazyLock::new(|| format!("{}{}_result", rtmp_hello(), "\x03\0\0\0\0\0d\x14\0\0\0\0\x02\0\x07"));
+/// The same and a message that is longer than any may be.
+static RTMP_HUGE: LazyLock<String> = LazyLock::new(|| rtmp_hello() + "\x03\0\0\0\x40\0\x01\x14\0\0\0\0");
+static RTMP_HELLO: LazyLock<String> = LazyLock::new(rtmp_hello);
+/// A refusal that quotes the password: bytes that are text as well, so every length is below 128, or padded to be.
+static RTMP_REFUSAL: LazyLock<String> = LazyLock::new(|| {
+    // As long as what will stand in its place.
+    let stand_in = "P".repeat(crate::PLANTED.len());
+    let text = |text: &str| format!("\0{}{text}", char::from(u8::try_from(text.len()).expect("short")));
+    let pair = |name: &str, value: &str| format!("{}\x02{}", text(name), text(value));
+    let words = format!("Authentication failed for {stand_in}");
+    let code = pair("code", "NetConnection.Connect.Rejected");
+    let object = format!("\x03{}{code}{}\0\0\x09", pair("level", "error"), pair("description", &words));
+    let mut body = format!("\x02{}{}\x05{object}", text("onStatus"), "\0".repeat(9));
+    while body.len() < 256 {
+        body.push('\x05');
+    }
+    let chunk_size = "\x02\0\0\0\0\0\x04\x01\0\0\0\0\0\0\x10\0";
+    let header = format!("\x03\0\0\0\0\x01{}\x14\0\0\0\0", char::from(u8::try_from(body.len() - 256).expect("short")));
+    rtmp_hello() + chunk_size + &header + &body.replace(&stand_in, "PLANTED")
+});
+
+fn rtmp_hello() -> String {
+    format!("\x03{}", "s".repeat(2 * 1536))
+}
+
+fn rtmp() -> Lab {
+    Lab {
+        path: "/live/cam",
+        options: vec![("tracks", text("video"))],
+        silence: Phase::Handshake,
+        begin: &RTMP_BEGIN,
+        endless: vec![
+            Endless { begin: "", again: b"x", faults: ENDED },
+            // Messages of one byte of a type that means nothing.
+            Endless { begin: &RTMP_HELLO, again: b"\x03\0\0\0\0\0\x01\x63\0\0\0\0x", faults: CAPPED },
+            Endless { begin: &RTMP_HUGE, again: b"x", faults: CAPPED },
+        ],
+        challenge: &RTMP_REFUSAL,
+        good: || {
+            good(async {
+                let peer = RtmpPeer::start().await;
+                Good { url: peer.url("/live/cam"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["server", "peer", "encoder"],
+        tracks: "h264 Constrained Baseline 64x48 10 fps*",
     }
 }
 
