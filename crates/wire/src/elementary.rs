@@ -225,6 +225,37 @@ impl Elementary {
     }
 }
 
+/// Octets of the ID3 tags at the beginning of `bytes` (packed audio of HLS has one with its time); 0 without any, `None`
+/// when more octets are needed to tell.
+#[must_use]
+pub fn id3_bytes(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..)?;
+        if rest.len() < 3 && b"ID3".starts_with(rest) {
+            return None;
+        }
+        if !rest.starts_with(b"ID3") {
+            return Some(at);
+        }
+        // Seven bits of the size in each octet, and a footer where the flags say so.
+        let size = rest.get(6..10)?.iter().fold(0usize, |sum, &octet| sum << 7 | usize::from(octet & 0x7f));
+        at += 10 + size + if rest[5] & 0x10 != 0 { 10 } else { 0 };
+    }
+}
+
+/// Sound without a container: the codec whose frames `bytes` begin with, and what they say. At least two frames in a row
+/// must be there, because a sync word alone comes about by chance.
+#[must_use]
+pub fn packed_audio(bytes: &[u8]) -> Option<Elementary> {
+    [Codec::Aac, Codec::MpegAudio, Codec::Ac3, Codec::Eac3].into_iter().find_map(|codec| {
+        let mut stream = Elementary::new(codec);
+        stream.push(bytes, None);
+        let named = stream.audio().is_some_and(|audio| audio.codec == codec.as_str() || codec == Codec::MpegAudio);
+        (named && stream.frames() >= 2).then_some(stream)
+    })
+}
+
 /// The first run of frames in `bytes`: their parameters and how many there are. One frame counts when another one, or the
 /// end of the bytes, follows exactly where it says.
 pub(crate) fn sound_frames(
@@ -322,6 +353,19 @@ mod tests {
         assert_eq!((stream.frames(), stream.audio()), (0, None));
         stream.push(&adts(40), None);
         assert_eq!(stream.frames(), 1);
+    }
+
+    #[test]
+    fn sound_without_a_container() {
+        let tag = |size: u8| [b"ID3".as_slice(), &[4, 0, 0, 0, 0, 0, size], &vec![0xff; usize::from(size)]].concat();
+        let bytes = [tag(20), tag(3), adts(40), adts(50), adts(60)].concat();
+        assert_eq!(id3_bytes(&bytes), Some(43));
+        assert_eq!((id3_bytes(b"ID"), id3_bytes(b"ID3"), id3_bytes(b"x")), (None, None, Some(0)));
+        assert_eq!(id3_bytes(&bytes[..25]), None);
+        let found = packed_audio(&bytes[43..]).expect("three frames");
+        assert_eq!((found.codec(), found.frames()), (Codec::Aac, 3));
+        assert_eq!(packed_audio(&adts(40)), None);
+        assert_eq!(packed_audio(&[0x93; 4_000]), None);
     }
 
     #[test]

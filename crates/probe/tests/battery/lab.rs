@@ -10,7 +10,7 @@ use model::conf::{Node, Value};
 use model::fault::FaultKind;
 use model::phase::Phase;
 use testkit::bad;
-use testkit::http::HttpPeer;
+use testkit::http::{HttpPeer, Reply};
 use testkit::mjpeg::{Camera, camera};
 use testkit::rtmp::RtmpPeer;
 use testkit::rtsp::RtspPeer;
@@ -63,12 +63,51 @@ fn good<F: Future<Output = Good> + 'static>(f: F) -> Pin<Box<dyn Future<Output =
 /// The laboratory of a kind.
 pub(crate) fn lab(kind: &str) -> Lab {
     match kind {
+        "hls" => hls(),
         "http" => http(),
         "mjpeg" => mjpeg(),
         "rtmp" => rtmp(),
         "rtsp" => rtsp(),
         "tcp" => tcp(),
         other => panic!("the battery has no good peer for the kind {other}: add an arm to lab() in this file"),
+    }
+}
+
+/// A segment of one second, and the finished playlist that lists it.
+const HLS_SEGMENT: &[u8] = include_bytes!("../../../wire/testdata/ts/ffmpeg_h264_aac.bin");
+const HLS_PLAYLIST: &str =
+    "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:1.0,\ns0.ts\n#EXT-X-ENDLIST\n";
+
+fn hls() -> Lab {
+    const BEGIN: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.apple.mpegurl\r\n\r\n#EXTM3U\n#EXTINF:1,\n";
+    Lab {
+        path: "/live.m3u8",
+        options: vec![("whole_segment", Value::Bool(true))],
+        silence: Phase::FirstByte,
+        begin: BEGIN,
+        endless: vec![
+            Endless { begin: "HTTP/1.1 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless { begin: "HTTP/1.1 200 OK\r\n\r\n#EXTM3U\n", again: b"#EXTINF:1,\ns.ts\n", faults: CAPPED },
+            Endless { begin: BEGIN, again: b"s", faults: CAPPED },
+            Endless { begin: "", again: b"x", faults: ENDED },
+        ],
+        challenge: "HTTP/1.1 401 No\r\nServer: PLANTED\r\nWWW-Authenticate: Basic realm=\"PLANTED\"\r\nContent-Length: 0\r\n\r\n",
+        good: || {
+            good(async {
+                let peer = HttpPeer::with(|request| {
+                    let (kind, body) = match request.target.as_str() {
+                        "/live.m3u8" => ("application/vnd.apple.mpegurl", HLS_PLAYLIST.as_bytes()),
+                        "/s0.ts" => ("video/mp2t", HLS_SEGMENT),
+                        _ => return Reply::text(404, "nothing here"),
+                    };
+                    Reply::Whole(200, vec![("Content-Type".into(), kind.into())], body.to_vec())
+                });
+                let peer = peer.await;
+                Good { url: peer.url("/live.m3u8"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["status_code", "content_type", "playlist_type", "segments", "segment_format", "segment_bytes", "peer"],
+        tracks: "h264 Constrained Baseline 64x48 10 fps* + aac LC 48000 Hz 2 ch*",
     }
 }
 
