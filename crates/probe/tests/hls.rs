@@ -110,7 +110,7 @@ async fn the_first_look_waits_for_an_advance_and_the_second_remembers() {
     assert_eq!((fact(&first, "advance").as_str(), asked.load(Ordering::SeqCst)), ("seen", 3));
     assert!(first.took < Duration::from_millis(900), "the wait is not the server's: {:?}", first.took);
     let second = watch.look().await;
-    assert_eq!((fact(&second, "advance").as_str(), asked.load(Ordering::SeqCst)), ("seen", 4));
+    assert_eq!((fact(&second, "advance").as_str(), asked.load(Ordering::SeqCst)), ("in time", 4));
     assert_eq!((outcome(&second).as_str(), names(&second)), ("up", vec![]));
 }
 
@@ -189,6 +189,8 @@ async fn segments_that_are_not_there() {
         let seen = look(&target(&peer.url(path), &[])).await;
         assert_eq!(outcome(&seen), expected, "{path}: {:?}", seen.look);
         assert!(words(&seen).contains(part), "{path}: {}", words(&seen));
+        let learned = if path == "/vod.m3u8" { BOTH } else { "" };
+        assert_eq!(tracks(&seen), learned, "{path}");
     }
 }
 

@@ -231,7 +231,8 @@ impl Hls {
             }
             let Some(recalled) = memory.recall(&stream.key, &stream.list, stream.got_at) else { continue };
             reading.findings.extend(recalled.found.into_iter().map(|found| stream.named(found)));
-            stream.advance = Some(if recalled.moved { "seen" } else { "within its time" });
+            // One word whether it moved or may still do so: a fact that flips with every look would say nothing.
+            stream.advance = Some("in time");
             if recalled.still > self.stale_after(stream) {
                 stream.advance = Some("missing");
                 known = known.and(Err(self.stale(stream, recalled.still)));
@@ -269,6 +270,7 @@ impl Hls {
             if let Some(how) = &outcome.encryption {
                 reading.text(fact::ENCRYPTION, how.clone());
             }
+            let late = outcome.missing;
             match outcome.seen {
                 Some(seen) => {
                     hidden |= seen.opaque.is_some();
@@ -280,6 +282,10 @@ impl Hls {
                     stream.add_to(&mut tracks, &mut own);
                 }
                 None => hidden = true,
+            }
+            if let Some(fault) = late {
+                reading.tracks = tracks.into_iter().map(|(_, track)| track).collect();
+                return Err(stream.blamed(fault));
             }
         }
         for stream in streams {

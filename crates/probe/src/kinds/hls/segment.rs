@@ -45,6 +45,8 @@ pub(super) struct Outcome {
     /// How it is encrypted.
     pub(super) encryption: Option<String>,
     pub(super) found: Vec<Found>,
+    /// Another segment that the playlist lists and the server does not give.
+    pub(super) missing: Option<Fault>,
 }
 
 impl Place<'_> {
@@ -62,9 +64,9 @@ impl Place<'_> {
         if self.live {
             return self.segment(at, last).await;
         }
-        let outcome = self.segment(at, first).await?;
+        let mut outcome = self.segment(at, first).await?;
         if last != first {
-            self.exists(at, last).await?;
+            outcome.missing = self.exists(at, last).await.err();
         }
         Ok(outcome)
     }
@@ -99,6 +101,7 @@ impl Place<'_> {
             duration_s: segment.duration_s,
             encryption: segment.key.map(|key| encryption(&self.list.keys[key])),
             found: Vec::new(),
+            missing: None,
         };
         let opener = match segment.key.map(|key| &self.list.keys[key]) {
             None => None,
