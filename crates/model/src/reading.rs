@@ -112,6 +112,16 @@ pub mod fact {
     pub const DECLARED_SIZE: &str = "declared_size";
     /// Frames per second that the metadata claims, where the pictures say otherwise (number).
     pub const DECLARED_FPS: &str = "declared_fps";
+    /// Name of a radio stream, as its server says (text).
+    pub const STREAM_NAME: &str = "stream_name";
+    /// Genre of a radio stream, as its server says (text).
+    pub const STREAM_GENRE: &str = "stream_genre";
+    /// What a radio stream says it is playing (text).
+    pub const STREAM_TITLE: &str = "stream_title";
+    /// Listeners of a radio stream, as its server says (integer).
+    pub const LISTENERS: &str = "listeners";
+    /// Bits per second of the sound, measured over the frames received (integer).
+    pub const SOUND_BITRATE_BPS: &str = "sound_bitrate_bps";
     /// Address that was connected to (text).
     pub const PEER: &str = "peer";
     /// Names of the findings of this look, separated by commas (text).

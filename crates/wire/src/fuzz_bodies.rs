@@ -7,7 +7,7 @@
 mod rtmp;
 mod streaming;
 
-pub use rtmp::{radio_sound, rtmp_chunks, rtmp_tags, rtmp_values};
+pub use rtmp::{radio_replies, radio_sound, rtmp_chunks, rtmp_tags, rtmp_values};
 pub use streaming::{m3u8_playlists, mp4_fragments, ts_streams};
 
 use bytes::{Bytes, BytesMut};
@@ -20,7 +20,7 @@ use crate::{aac, auth, h264, h265, jpeg, multipart, rtp, rtsp, sdp, tracks, vide
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 19] = [
+pub const BODIES: [(&str, Body); 20] = [
     ("rtsp_decoder", rtsp_decoder),
     ("rtsp_values", rtsp_values),
     ("auth_challenge", auth_challenge),
@@ -37,6 +37,7 @@ pub const BODIES: [(&str, Body); 19] = [
     ("rtmp_values", rtmp_values),
     ("rtmp_tags", rtmp_tags),
     ("radio_sound", radio_sound),
+    ("radio_replies", radio_replies),
     ("m3u8_playlists", m3u8_playlists),
     ("ts_streams", ts_streams),
     ("mp4_fragments", mp4_fragments),

@@ -12,6 +12,7 @@ pub mod elementary;
 pub mod fuzz_bodies;
 pub mod h264;
 pub mod h265;
+pub mod icy;
 pub mod jpeg;
 pub mod m3u8;
 pub mod mp4;

@@ -139,28 +139,29 @@ fn params(codec: &'static str, sample_rate_hz: u32, channels: u8) -> AudioParams
     AudioParams { codec, profile: None, sample_rate_hz, channels: channels.into() }
 }
 
+/// A page around a packet, with the right checksum.
+#[cfg(test)]
+pub(crate) fn test_page(flags: u8, granule: i64, packet: &[u8]) -> Vec<u8> {
+    let mut page = b"OggS\0".to_vec();
+    page.push(flags);
+    page.extend(granule.to_le_bytes());
+    page.extend(7u32.to_le_bytes());
+    page.extend([0; 8]);
+    page.push(1);
+    page.push(u8::try_from(packet.len()).expect("short"));
+    page.extend(packet);
+    let sum = checksum(&page);
+    page[22..26].copy_from_slice(&sum.to_le_bytes());
+    page
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A page around a packet, with the right checksum.
-    fn page(flags: u8, packet: &[u8]) -> Vec<u8> {
-        let mut page = b"OggS\0".to_vec();
-        page.push(flags);
-        page.extend([0; 8]);
-        page.extend(7u32.to_le_bytes());
-        page.extend([0; 8]);
-        page.push(1);
-        page.push(u8::try_from(packet.len()).expect("short"));
-        page.extend(packet);
-        let sum = checksum(&page);
-        page[22..26].copy_from_slice(&sum.to_le_bytes());
-        page
-    }
-
     #[test]
     fn pages() {
-        let bytes = page(2, b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0");
+        let bytes = test_page(2, 0, b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0");
         let read = parse_page(&bytes).expect("a good page").expect("whole");
         assert_eq!((read.begins, read.ends, read.serial, read.granule), (true, false, 7, 0));
         assert_eq!(read.page_bytes, bytes.len());

@@ -65,6 +65,7 @@ pub(crate) fn lab(kind: &str) -> Lab {
     match kind {
         "hls" => hls(),
         "http" => http(),
+        "icecast" => icecast(),
         "mjpeg" => mjpeg(),
         "rtmp" => rtmp(),
         "rtsp" => rtsp(),
@@ -137,6 +138,48 @@ fn http() -> Lab {
         },
         facts: &["status_code", "content_type", "body_bytes", "server", "peer"],
         tracks: "",
+    }
+}
+
+/// A frame of MP3: 128 kbit/s, 44100 Hz, stereo, silent.
+fn mp3_frame() -> Vec<u8> {
+    let mut frame = vec![0xff, 0xfb, 0x90, 0x64];
+    frame.resize(417, 0);
+    frame
+}
+
+fn icecast() -> Lab {
+    Lab {
+        path: "/tone.mp3",
+        options: vec![("status", Value::Bool(true))],
+        silence: Phase::FirstByte,
+        begin: "ICY 200 OK\r\nContent-Type: audio/mpeg\r\nicy-metaint: 100\r\n\r\nsound",
+        endless: vec![
+            Endless { begin: "ICY 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless { begin: "HTTP/1.0 200 OK\r\nX: ", again: b"y", faults: CAPPED },
+            Endless { begin: "", again: b"x", faults: ENDED },
+            Endless { begin: "ICY 200 OK\r\n\r\n", again: b"never a frame ", faults: &[FaultKind::NoMedia] },
+            // One octet of sound, then a title without end, again and again.
+            Endless { begin: "ICY 200 OK\r\nicy-metaint: 1\r\n\r\n", again: &[0x7f; 16], faults: CAPPED },
+        ],
+        challenge: "HTTP/1.1 401 No\r\nServer: PLANTED\r\nWWW-Authenticate: Basic realm=\"PLANTED\"\r\nContent-Length: 0\r\n\r\n",
+        good: || {
+            good(async {
+                let peer = HttpPeer::with(|request| match request.target.as_str() {
+                    "/status-json.xsl" => {
+                        Reply::text(200, r#"{"icestats":{"source":{"listenurl":"http://x:1/tone.mp3","listeners":7}}}"#)
+                    }
+                    _ => Reply::Endless(
+                        b"ICY 200 OK\r\nServer: testkit\r\nContent-Type: audio/mpeg\r\nicy-name: Tone\r\n\r\n".to_vec(),
+                        mp3_frame(),
+                    ),
+                })
+                .await;
+                Good { url: peer.url("/tone.mp3"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["status_code", "content_type", "server", "peer", "stream_name", "sound_bitrate_bps", "listeners"],
+        tracks: "mp3 44100 Hz 2 ch*",
     }
 }
 

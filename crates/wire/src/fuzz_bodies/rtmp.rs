@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::pieces;
 use crate::rtmp::{self, AudioTrack, Content, Decoder, Message, VideoTrack};
-use crate::{mpeg_audio, ogg, video};
+use crate::{icy, mpeg_audio, ogg, video};
 
 /// Chunk streams: cuts do not matter, limits hold, written messages are read back.
 pub fn rtmp_chunks(bytes: &[u8]) {
@@ -90,4 +90,28 @@ pub fn radio_sound(bytes: &[u8]) {
         let _ = ogg::identify(page.body);
     }
     let _ = ogg::identify(bytes);
+    let mut whole = icy::Scanner::new();
+    whole.push(bytes);
+    let mut cut = icy::Scanner::new();
+    pieces(bytes, false).for_each(|piece| cut.push(piece));
+    assert_eq!((whole.sound(), whole.is_proven(), whole.broken()), (cut.sound(), cut.is_proven(), cut.broken()));
+}
+
+/// Replies of radio servers: heads, chunks, titles; cuts do not matter.
+pub fn radio_replies(bytes: &[u8]) {
+    if let Ok(Some((head, length))) = icy::parse_head(bytes) {
+        assert!(length <= bytes.len().min(icy::MAX_HEAD_BYTES) && (100..1000).contains(&head.status));
+        assert!(head.title_distance() != Some(0) && head.bitrate_bps() != Some(0));
+    }
+    let read = |whole| {
+        let (mut chunks, mut titles) = (icy::Dechunker::new(), icy::Titles::new(Some(5)));
+        let (mut input, mut middle, mut sound) = (BytesMut::new(), BytesMut::new(), BytesMut::new());
+        for piece in pieces(bytes, whole) {
+            input.extend_from_slice(piece);
+            chunks.push(&mut input, &mut middle)?;
+            titles.push(&mut middle, &mut sound);
+        }
+        Some((sound, titles.title().map(str::to_owned)))
+    };
+    assert_eq!(read(true), read(false));
 }

@@ -74,6 +74,11 @@ fn mp4() {
 }
 
 #[test]
+fn icy() {
+    check("icy", |bytes, _| rtmp::radio(bytes));
+}
+
+#[test]
 fn rtmp() {
     check("rtmp", |bytes, _| rtmp::server(bytes));
 }
