@@ -110,8 +110,54 @@ pub mod fact {
     pub const HEAD_REFUSED: &str = "head_refused";
     /// What the look did not prove although it seems to be meant, and what would (text, one sentence).
     pub const HINT: &str = "hint";
+    /// Program that encodes the stream, as its metadata says (text).
+    pub const ENCODER: &str = "encoder";
+    /// Picture size that the metadata claims, where the pictures say otherwise (text, as `1920x1080`).
+    pub const DECLARED_SIZE: &str = "declared_size";
+    /// Frames per second that the metadata claims, where the pictures say otherwise (number).
+    pub const DECLARED_FPS: &str = "declared_fps";
+    /// Name of a radio stream, as its server says (text).
+    pub const STREAM_NAME: &str = "stream_name";
+    /// Genre of a radio stream, as its server says (text).
+    pub const STREAM_GENRE: &str = "stream_genre";
+    /// What a radio stream says it is playing (text).
+    pub const STREAM_TITLE: &str = "stream_title";
+    /// Listeners of a radio stream, as its server says (integer).
+    pub const LISTENERS: &str = "listeners";
+    /// Bits per second of the sound, measured over the frames received (integer).
+    pub const SOUND_BITRATE_BPS: &str = "sound_bitrate_bps";
     /// Address that was connected to (text).
     pub const PEER: &str = "peer";
+    /// Names of the findings of this look, separated by commas (text).
+    pub const FINDINGS: &str = "findings";
+    /// `live`, `event` (live, and everything stays) or `vod` (text).
+    pub const PLAYLIST_TYPE: &str = "playlist_type";
+    /// Variants that a multivariant playlist offers (integer).
+    pub const VARIANTS: &str = "variants";
+    /// The variant that was looked at: its declared size and bit rate (text).
+    pub const VARIANT: &str = "variant";
+    /// Declared longest duration of a segment, in seconds (integer).
+    pub const TARGET_DURATION_S: &str = "target_duration_s";
+    /// Segments that the playlist lists (integer).
+    pub const SEGMENTS: &str = "segments";
+    /// Number of the newest segment of the playlist (integer).
+    pub const MEDIA_SEQUENCE: &str = "media_sequence";
+    /// How it is known that a live stream advances, or why it is not (text).
+    pub const ADVANCE: &str = "advance";
+    /// Age of the newest media by the clock of the stream and by ours, in milliseconds (integer).
+    pub const LIVE_LATENCY_MS: &str = "live_latency_ms";
+    /// Cues of SCTE-35 that the playlist carries (integer).
+    pub const SCTE35_CUES: &str = "scte35_cues";
+    /// Container of the segments: `mpegts`, `fmp4`, or the codec of packed audio (text).
+    pub const SEGMENT_FORMAT: &str = "segment_format";
+    /// Declared duration of the segment looked at, in seconds (measure).
+    pub const SEGMENT_DURATION_S: &str = "segment_duration_s";
+    /// Size of the segment looked at, in bytes, when the server says it or all of it was read (integer).
+    pub const SEGMENT_BYTES: &str = "segment_bytes";
+    /// Size by declared duration of the segment looked at, in bits per second (integer).
+    pub const SEGMENT_BITRATE_BPS: &str = "segment_bitrate_bps";
+    /// How the segments are encrypted (text).
+    pub const ENCRYPTION: &str = "encryption";
 }
 
 words! {
@@ -126,6 +172,27 @@ words! {
     }
 }
 
+words! {
+    /// How grave a finding is by the standard of the protocol.
+    Severity {
+        /// Worth knowing; changes no verdict.
+        Note = "note",
+        /// Against the standard, or a trouble that players feel: the stream is degraded.
+        Warning = "warning",
+    }
+}
+
+/// Something found in what the peer sent that does not end the look. What ends it is a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Its name in the reference of its kind: snake_case, never changes.
+    pub name: &'static str,
+    /// How grave.
+    pub severity: Severity,
+    /// One sentence, lower case, with the actual value, without secrets.
+    pub text: String,
+}
+
 /// Facts of one look.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
@@ -135,6 +202,8 @@ pub struct Reading {
     pub facts: BTreeMap<&'static str, FactValue>,
     /// What was proven; `None` for kinds that carry no media or when nothing was.
     pub proven: Option<Depth>,
+    /// What was found beside the facts, in the order in which it was found.
+    pub findings: Vec<Finding>,
 }
 
 impl Reading {
@@ -161,6 +230,11 @@ impl Reading {
     /// Notes a point in time.
     pub fn time(&mut self, key: &'static str, value: UtcMs) {
         self.facts.insert(key, FactValue::Time(value));
+    }
+
+    /// Notes a finding.
+    pub fn find(&mut self, name: &'static str, severity: Severity, text: impl Into<String>) {
+        self.findings.push(Finding { name, severity, text: text.into() });
     }
 
     /// The first track of a medium.

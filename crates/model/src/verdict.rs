@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::expect::Expectations;
 use crate::observation::Observation;
-use crate::reading::{FactValue, Media, Track, fact};
+use crate::reading::{FactValue, Media, Severity, Track, fact};
 
 /// How good a look was. Ordered: a worse grade is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +34,8 @@ impl Grade {
 pub struct Reason {
     /// What this reason alone would make of it.
     pub grade: Grade,
-    /// Which expectation, as its configuration key; `fault` for a fault of the world, `internal` for one of ours.
+    /// Which expectation, as its configuration key; `fault` for a fault of the world, `internal` for one of ours; the name of a
+    /// finding.
     pub check: &'static str,
     /// One sentence, lower case, with the actual value.
     pub text: String,
@@ -80,6 +81,8 @@ pub fn judge(expect: &Expectations, seen: &Observation) -> Verdict {
         check_tracks(expect, seen, &mut reasons);
     }
     check_certificate(expect, seen, &mut reasons);
+    let grave = seen.look.reading.findings.iter().filter(|finding| finding.severity == Severity::Warning);
+    reasons.extend(grave.map(|f| Reason { grade: Grade::Warn, check: f.name, text: f.text.clone() }));
     reasons.sort_by_key(|r| std::cmp::Reverse(r.grade));
     Verdict { grade: reasons.first().map_or(Grade::Pass, |r| r.grade), reasons }
 }
@@ -230,6 +233,21 @@ mod tests {
             Grade::Fail,
             "width is unknown, expected at least 1",
         );
+    }
+
+    #[test]
+    fn findings_warn_beside_a_fault_and_notes_do_not() {
+        let found = |faulty: bool, severity| {
+            seen(move |o| {
+                o.look.reading.find("segment_slow", severity, "the segment of 2 s took 3 s");
+                o.look.fault = faulty.then(|| Fault::new(FaultKind::Stale, Phase::Check, "old"));
+            })
+        };
+        let e = Expectations::default();
+        check(&e, &found(false, Severity::Note), Grade::Pass, "");
+        check(&e, &found(false, Severity::Warning), Grade::Warn, "the segment of 2 s took 3 s");
+        check(&e, &found(true, Severity::Warning), Grade::Fail, "stale (check): old");
+        assert_eq!(judge(&e, &found(true, Severity::Warning)).reasons[1].check, "segment_slow");
     }
 
     #[test]

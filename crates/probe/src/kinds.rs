@@ -5,13 +5,17 @@ use model::address::Address;
 
 use crate::kind::Kind;
 
+pub(crate) mod hls;
 pub(crate) mod http;
+pub(crate) mod icecast;
 pub(crate) mod mjpeg;
+pub(crate) mod rtmp;
 pub(crate) mod rtsp;
 pub(crate) mod tcp;
 
 /// Every kind, by name.
-pub static KINDS: &[&Kind] = &[&http::KIND, &mjpeg::KIND, &rtsp::KIND, &tcp::KIND];
+pub static KINDS: &[&Kind] =
+    &[&hls::KIND, &http::KIND, &icecast::KIND, &mjpeg::KIND, &rtmp::KIND, &rtsp::KIND, &tcp::KIND];
 
 /// The kind of this name.
 #[must_use]

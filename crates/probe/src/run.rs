@@ -27,6 +27,8 @@ pub const LEAVE: Duration = Duration::from_secs(1);
 /// Secrets shorter than this are not masked in free text: masking a letter everywhere hides the text and tells the
 /// secret's length.
 const MIN_MASKED_BYTES: usize = 3;
+/// Most findings of one look that are kept: each becomes a reason that people read.
+const MAX_FINDINGS: usize = 32;
 /// Longest text of a codec, a profile or a fact, in bytes: peers choose them.
 const MAX_FACT_BYTES: usize = 200;
 
@@ -125,6 +127,10 @@ fn clean(look: &mut Look, target: &Target) {
             wash(profile, MAX_FACT_BYTES);
         }
     }
+    look.reading.findings.truncate(MAX_FINDINGS);
+    for finding in &mut look.reading.findings {
+        wash(&mut finding.text, MAX_REASON_BYTES);
+    }
     for value in look.reading.facts.values_mut() {
         if let FactValue::Text(text) = value {
             wash(text, MAX_FACT_BYTES);
@@ -155,7 +161,7 @@ mod tests {
     use model::address::Address;
     use model::conf::Value;
     use model::expect::Expectations;
-    use model::reading::{Depth, Media, Track};
+    use model::reading::{Depth, Media, Severity, Track};
     use model::status::StatusRules;
     use model::target::{Options, TargetId};
     use net::clock::SystemClock;
@@ -260,6 +266,7 @@ mod tests {
                 reading.tracks.push(track);
                 reading.text("server", "x".repeat(1000));
                 reading.text("content_type", "Basic dTowcHQxMG4="); // u:0pt10n, as an echo of our header has it
+                (0..100).for_each(|_| reading.find("slip", Severity::Note, "hunter2 was here"));
                 let words = format!("{} hunter2", "ö".repeat(400));
                 Err(Fault::new(FaultKind::Protocol, Phase::Check, words))
             })
@@ -271,6 +278,7 @@ mod tests {
         assert!(words.len() <= MAX_REASON_BYTES && words.ends_with('…'), "{words}");
         let Some(FactValue::Text(server)) = seen.look.reading.facts.get("server") else { panic!("a fact") };
         assert!(server.len() <= MAX_FACT_BYTES);
+        assert_eq!(seen.look.reading.findings.len(), MAX_FINDINGS);
     }
 
     #[tokio::test]

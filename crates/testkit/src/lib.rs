@@ -10,6 +10,7 @@ pub mod clock;
 pub mod http;
 pub mod mjpeg;
 pub mod peer;
+pub mod rtmp;
 pub mod rtsp;
 pub mod tls;
 pub mod wait;

@@ -4,6 +4,12 @@
 //! Besides not panicking: a decoder sees the same messages however the bytes are cut, what we write we read back, and
 //! nothing exceeds its limit.
 
+mod rtmp;
+mod streaming;
+
+pub use rtmp::{radio_replies, radio_sound, rtmp_chunks, rtmp_tags, rtmp_values};
+pub use streaming::{m3u8_playlists, mp4_fragments, ts_streams};
+
 use bytes::{Bytes, BytesMut};
 
 use crate::rtp::Header;
@@ -14,7 +20,7 @@ use crate::{aac, auth, h264, h265, jpeg, multipart, rtp, rtsp, sdp, tracks, vide
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 12] = [
+pub const BODIES: [(&str, Body); 20] = [
     ("rtsp_decoder", rtsp_decoder),
     ("rtsp_values", rtsp_values),
     ("auth_challenge", auth_challenge),
@@ -27,6 +33,14 @@ pub const BODIES: [(&str, Body); 12] = [
     ("jpeg_frames", jpeg_frames),
     ("aac_config", aac_config),
     ("multipart_parts", multipart_parts),
+    ("rtmp_chunks", rtmp_chunks),
+    ("rtmp_values", rtmp_values),
+    ("rtmp_tags", rtmp_tags),
+    ("radio_sound", radio_sound),
+    ("radio_replies", radio_replies),
+    ("m3u8_playlists", m3u8_playlists),
+    ("ts_streams", ts_streams),
+    ("mp4_fragments", mp4_fragments),
 ];
 
 /// Feeds `bytes` in pieces whose lengths the bytes themselves choose, or whole.

@@ -4,17 +4,27 @@
 //! panics. Nothing here opens a socket, reads a clock, logs, or knows another crate of the workspace.
 
 pub mod aac;
+pub mod ac3;
 pub mod audio;
 pub mod auth;
 mod bits;
+pub mod elementary;
 pub mod fuzz_bodies;
 pub mod h264;
 pub mod h265;
+pub mod icy;
 pub mod jpeg;
+pub mod m3u8;
+pub mod mp4;
+pub mod mpeg2;
+pub mod mpeg_audio;
 pub mod multipart;
+pub mod ogg;
+pub mod rtmp;
 pub mod rtp;
 pub mod rtsp;
 pub mod sdp;
 pub mod text;
 pub mod tracks;
+pub mod ts;
 pub mod video;

@@ -4,13 +4,15 @@
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::LazyLock;
 
 use model::conf::{Node, Value};
 use model::fault::FaultKind;
 use model::phase::Phase;
 use testkit::bad;
-use testkit::http::HttpPeer;
+use testkit::http::{HttpPeer, Reply};
 use testkit::mjpeg::{Camera, camera};
+use testkit::rtmp::RtmpPeer;
 use testkit::rtsp::RtspPeer;
 
 /// A peer that does everything right, and where it is.
@@ -61,11 +63,52 @@ fn good<F: Future<Output = Good> + 'static>(f: F) -> Pin<Box<dyn Future<Output =
 /// The laboratory of a kind.
 pub(crate) fn lab(kind: &str) -> Lab {
     match kind {
+        "hls" => hls(),
         "http" => http(),
+        "icecast" => icecast(),
         "mjpeg" => mjpeg(),
+        "rtmp" => rtmp(),
         "rtsp" => rtsp(),
         "tcp" => tcp(),
         other => panic!("the battery has no good peer for the kind {other}: add an arm to lab() in this file"),
+    }
+}
+
+/// A segment of one second, and the finished playlist that lists it.
+const HLS_SEGMENT: &[u8] = include_bytes!("../../../wire/testdata/ts/ffmpeg_h264_aac.bin");
+const HLS_PLAYLIST: &str =
+    "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:1.0,\ns0.ts\n#EXT-X-ENDLIST\n";
+
+fn hls() -> Lab {
+    const BEGIN: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.apple.mpegurl\r\n\r\n#EXTM3U\n#EXTINF:1,\n";
+    Lab {
+        path: "/live.m3u8",
+        options: vec![("whole_segment", Value::Bool(true))],
+        silence: Phase::FirstByte,
+        begin: BEGIN,
+        endless: vec![
+            Endless { begin: "HTTP/1.1 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless { begin: "HTTP/1.1 200 OK\r\n\r\n#EXTM3U\n", again: b"#EXTINF:1,\ns.ts\n", faults: CAPPED },
+            Endless { begin: BEGIN, again: b"s", faults: CAPPED },
+            Endless { begin: "", again: b"x", faults: ENDED },
+        ],
+        challenge: "HTTP/1.1 401 No\r\nServer: PLANTED\r\nWWW-Authenticate: Basic realm=\"PLANTED\"\r\nContent-Length: 0\r\n\r\n",
+        good: || {
+            good(async {
+                let peer = HttpPeer::with(|request| {
+                    let (kind, body) = match request.target.as_str() {
+                        "/live.m3u8" => ("application/vnd.apple.mpegurl", HLS_PLAYLIST.as_bytes()),
+                        "/s0.ts" => ("video/mp2t", HLS_SEGMENT),
+                        _ => return Reply::text(404, "nothing here"),
+                    };
+                    Reply::Whole(200, vec![("Content-Type".into(), kind.into())], body.to_vec())
+                });
+                let peer = peer.await;
+                Good { url: peer.url("/live.m3u8"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["status_code", "content_type", "playlist_type", "segments", "segment_format", "segment_bytes", "peer"],
+        tracks: "h264 Constrained Baseline 64x48 10 fps* + aac LC 48000 Hz 2 ch*",
     }
 }
 
@@ -98,6 +141,48 @@ fn http() -> Lab {
     }
 }
 
+/// A frame of MP3: 128 kbit/s, 44100 Hz, stereo, silent.
+fn mp3_frame() -> Vec<u8> {
+    let mut frame = vec![0xff, 0xfb, 0x90, 0x64];
+    frame.resize(417, 0);
+    frame
+}
+
+fn icecast() -> Lab {
+    Lab {
+        path: "/tone.mp3",
+        options: vec![("status", Value::Bool(true))],
+        silence: Phase::FirstByte,
+        begin: "ICY 200 OK\r\nContent-Type: audio/mpeg\r\nicy-metaint: 100\r\n\r\nsound",
+        endless: vec![
+            Endless { begin: "ICY 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless { begin: "HTTP/1.0 200 OK\r\nX: ", again: b"y", faults: CAPPED },
+            Endless { begin: "", again: b"x", faults: ENDED },
+            Endless { begin: "ICY 200 OK\r\n\r\n", again: b"never a frame ", faults: &[FaultKind::NoMedia] },
+            // One octet of sound, then a title without end, again and again.
+            Endless { begin: "ICY 200 OK\r\nicy-metaint: 1\r\n\r\n", again: &[0x7f; 16], faults: CAPPED },
+        ],
+        challenge: "HTTP/1.1 401 No\r\nServer: PLANTED\r\nWWW-Authenticate: Basic realm=\"PLANTED\"\r\nContent-Length: 0\r\n\r\n",
+        good: || {
+            good(async {
+                let peer = HttpPeer::with(|request| match request.target.as_str() {
+                    "/status-json.xsl" => {
+                        Reply::text(200, r#"{"icestats":{"source":{"listenurl":"http://x:1/tone.mp3","listeners":7}}}"#)
+                    }
+                    _ => Reply::Endless(
+                        b"ICY 200 OK\r\nServer: testkit\r\nContent-Type: audio/mpeg\r\nicy-name: Tone\r\n\r\n".to_vec(),
+                        mp3_frame(),
+                    ),
+                })
+                .await;
+                Good { url: peer.url("/tone.mp3"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["status_code", "content_type", "server", "peer", "stream_name", "sound_bitrate_bps", "listeners"],
+        tracks: "mp3 44100 Hz 2 ch*",
+    }
+}
+
 fn mjpeg() -> Lab {
     Lab {
         path: "/video.mjpg",
@@ -127,6 +212,58 @@ fn mjpeg() -> Lab {
         },
         facts: &["status_code", "content_type", "frame_bytes", "peer"],
         tracks: "mjpeg 64x48 FPS*",
+    }
+}
+
+/// The server's half of the handshake and the beginning of an answer to connect.
+static RTMP_BEGIN: LazyLock<String> =
+    LazyLock::new(|| format!("{}{}_result", rtmp_hello(), "\x03\0\0\0\0\0d\x14\0\0\0\0\x02\0\x07"));
+/// The same and a message that is longer than any may be.
+static RTMP_HUGE: LazyLock<String> = LazyLock::new(|| rtmp_hello() + "\x03\0\0\0\x40\0\x01\x14\0\0\0\0");
+static RTMP_HELLO: LazyLock<String> = LazyLock::new(rtmp_hello);
+/// A refusal that quotes the password: bytes that are text as well, so every length is below 128, or padded to be.
+static RTMP_REFUSAL: LazyLock<String> = LazyLock::new(|| {
+    // As long as what will stand in its place.
+    let stand_in = "P".repeat(crate::PLANTED.len());
+    let text = |text: &str| format!("\0{}{text}", char::from(u8::try_from(text.len()).expect("short")));
+    let pair = |name: &str, value: &str| format!("{}\x02{}", text(name), text(value));
+    let words = format!("Authentication failed for {stand_in}");
+    let code = pair("code", "NetConnection.Connect.Rejected");
+    let object = format!("\x03{}{code}{}\0\0\x09", pair("level", "error"), pair("description", &words));
+    let mut body = format!("\x02{}{}\x05{object}", text("onStatus"), "\0".repeat(9));
+    while body.len() < 256 {
+        body.push('\x05');
+    }
+    let chunk_size = "\x02\0\0\0\0\0\x04\x01\0\0\0\0\0\0\x10\0";
+    let header = format!("\x03\0\0\0\0\x01{}\x14\0\0\0\0", char::from(u8::try_from(body.len() - 256).expect("short")));
+    rtmp_hello() + chunk_size + &header + &body.replace(&stand_in, "PLANTED")
+});
+
+fn rtmp_hello() -> String {
+    format!("\x03{}", "s".repeat(2 * 1536))
+}
+
+fn rtmp() -> Lab {
+    Lab {
+        path: "/live/cam",
+        options: vec![("tracks", text("video"))],
+        silence: Phase::Handshake,
+        begin: &RTMP_BEGIN,
+        endless: vec![
+            Endless { begin: "", again: b"x", faults: ENDED },
+            // Messages of one byte of a type that means nothing.
+            Endless { begin: &RTMP_HELLO, again: b"\x03\0\0\0\0\0\x01\x63\0\0\0\0x", faults: CAPPED },
+            Endless { begin: &RTMP_HUGE, again: b"x", faults: CAPPED },
+        ],
+        challenge: &RTMP_REFUSAL,
+        good: || {
+            good(async {
+                let peer = RtmpPeer::start().await;
+                Good { url: peer.url("/live/cam"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["server", "peer", "encoder"],
+        tracks: "h264 Constrained Baseline 64x48 10 fps*",
     }
 }
 

@@ -3,6 +3,8 @@
 //! `UPDATE=1` rewrites the `.expected` files; the difference is to be read before it is committed.
 
 mod render;
+mod rtmp;
+mod streaming;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,6 +56,31 @@ fn auth() {
 #[test]
 fn multipart() {
     check("multipart", |bytes, _| render::multipart(bytes));
+}
+
+#[test]
+fn m3u8() {
+    check("m3u8", |bytes, _| streaming::playlist(bytes));
+}
+
+#[test]
+fn ts() {
+    check("ts", |bytes, _| streaming::transport(bytes));
+}
+
+#[test]
+fn mp4() {
+    check("mp4", |bytes, _| streaming::fragmented(bytes));
+}
+
+#[test]
+fn icy() {
+    check("icy", |bytes, _| rtmp::radio(bytes));
+}
+
+#[test]
+fn rtmp() {
+    check("rtmp", |bytes, _| rtmp::server(bytes));
 }
 
 /// Profiles, levels, sizes and frame rates must be those of ffprobe.

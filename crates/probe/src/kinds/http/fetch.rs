@@ -31,6 +31,15 @@ pub(crate) struct Ask<'a> {
 /// Sends the request, answers a 401 where credentials are known, follows redirects. Notes status code, server, content type
 /// and the number of redirects.
 pub(crate) async fn fetch(at: &mut Attempt<'_>, ask: &Ask<'_>, reading: &mut Reading) -> Result<Response, Fault> {
+    fetch_from(at, ask, reading).await.map(|(reply, _)| reply)
+}
+
+/// The same, and the address that answered in the end: what relative references in the body are relative to.
+pub(crate) async fn fetch_from(
+    at: &mut Attempt<'_>,
+    ask: &Ask<'_>,
+    reading: &mut Reading,
+) -> Result<(Response, Address), Fault> {
     let mut request = Request {
         method: ask.method.clone(),
         address: ask.address.clone(),
@@ -42,7 +51,9 @@ pub(crate) async fn fetch(at: &mut Attempt<'_>, ask: &Ask<'_>, reading: &mut Rea
         seen.insert(request.address.expose_url().as_str().to_owned());
         let reply = signed_in(at, &request, ask, reading).await?;
         note(&reply, reading);
-        let Some(location) = redirect(&reply).filter(|_| ask.redirects > 0) else { return Ok(reply) };
+        let Some(location) = redirect(&reply).filter(|_| ask.redirects > 0) else {
+            return Ok((reply, request.address));
+        };
         let next = request.address.join(location).map_err(|e| {
             Fault::protocol(Phase::FirstByte, format!("status {} redirects to what is no URL: {e}", reply.status))
         })?;

@@ -38,7 +38,7 @@ pub(super) fn hint(content_type: &str, address: &Address) -> Option<String> {
     if kind == CAMERA || kind.contains("motion-jpeg") {
         Some(format!("the reply is a stream ({word}); kind mjpeg would prove that pictures come"))
     } else if HLS.contains(&kind.as_str()) || named(".m3u8") {
-        Some(format!("the reply is an HLS playlist ({word}); kind http does not prove that its segments come"))
+        Some(format!("the reply is an HLS playlist ({word}); kind hls would prove that its segments come"))
     } else if kind == DASH || named(".mpd") {
         Some(format!("the reply is a DASH manifest ({word}); kind http does not prove that its segments come"))
     } else if kind.starts_with("audio/") || kind.starts_with("video/") || kind == "application/ogg" {
@@ -55,6 +55,7 @@ mod tests {
     #[test]
     fn streams_and_playlists_are_told_from_pages() {
         const MJPEG: &str = "kind mjpeg would prove that pictures come";
+        const HLS_SEGMENTS: &str = "kind hls would prove that its segments come";
         const SEGMENTS: &str = "kind http does not prove that its segments come";
         const PLAYED: &str = "kind http does not prove that it keeps coming or can be played";
         for (content_type, path, expected) in [
@@ -63,10 +64,10 @@ mod tests {
             (
                 "application/vnd.apple.mpegurl",
                 "/",
-                format!("an HLS playlist (application/vnd.apple.mpegurl); {SEGMENTS}"),
+                format!("an HLS playlist (application/vnd.apple.mpegurl); {HLS_SEGMENTS}"),
             ),
-            ("audio/x-mpegURL", "/", format!("an HLS playlist (audio/x-mpegurl); {SEGMENTS}")),
-            ("text/plain", "/live/Index.M3U8?x=1", format!("an HLS playlist (text/plain); {SEGMENTS}")),
+            ("audio/x-mpegURL", "/", format!("an HLS playlist (audio/x-mpegurl); {HLS_SEGMENTS}")),
+            ("text/plain", "/live/Index.M3U8?x=1", format!("an HLS playlist (text/plain); {HLS_SEGMENTS}")),
             ("", "/a.mpd", format!("a DASH manifest (no content type); {SEGMENTS}")),
             ("application/dash+xml", "/", format!("a DASH manifest (application/dash+xml); {SEGMENTS}")),
             ("audio/mpeg", "/", format!("media (audio/mpeg); {PLAYED}")),

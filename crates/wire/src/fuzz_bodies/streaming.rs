@@ -1,0 +1,84 @@
+//! What must hold for any playlist, transport stream or fragmented MP4: limits, and that cuts do not matter.
+//!
+//! Besides that: what is counted is there, and what is announced as a range can be asked for.
+
+use super::pieces;
+use crate::m3u8::{self, Context, Playlist};
+use crate::mp4::{self, Fragments, Init};
+use crate::ts::{self, Inspector};
+use crate::{ac3, elementary, mpeg2};
+
+/// Playlists of either sort: indices lead somewhere, numbers are numbers, limits hold.
+pub fn m3u8_playlists(bytes: &[u8]) {
+    let context = Context {
+        imported: [("a".to_owned(), "{$a}{$a}".to_owned())].into(),
+        query: vec![("q".to_owned(), "x".repeat(100))],
+    };
+    let headed = [b"#EXTM3U\n", bytes].concat();
+    for text in [bytes, &headed] {
+        match m3u8::parse(text, &context) {
+            Ok(Playlist::Media(list)) => {
+                assert!(list.segments.len() <= m3u8::MAX_SEGMENTS);
+                assert!(list.duration_s().is_finite() && list.duration_s() >= 0.0);
+                for segment in &list.segments {
+                    assert!(segment.key.is_none_or(|key| key < list.keys.len()));
+                    assert!(segment.map.is_none_or(|map| map < list.maps.len()));
+                }
+                assert!(list.maps.iter().all(|map| map.key.is_none_or(|key| key < list.keys.len())));
+                assert_eq!(list.last_number().is_some(), !list.segments.is_empty());
+            }
+            Ok(Playlist::Multivariant(list)) => {
+                assert!(list.variants.len() <= m3u8::MAX_VARIANTS && list.renditions.len() <= m3u8::MAX_RENDITIONS);
+                let _ = list.missing_groups();
+            }
+            Err(_) => {}
+        }
+    }
+    let _ = m3u8::parse_date(&crate::text::lossless(bytes));
+}
+
+/// Transport streams: cuts do not matter, rates are rates.
+pub fn ts_streams(bytes: &[u8]) {
+    let read = |whole| {
+        let mut inspector = Inspector::new();
+        for piece in pieces(bytes, whole) {
+            inspector.push(piece);
+        }
+        inspector.finish();
+        inspector
+    };
+    let (whole, cut) = (read(true), read(false));
+    assert_eq!(whole.streams(), cut.streams());
+    assert_eq!((whole.packets(), whole.sync_losses()), (cut.packets(), cut.sync_losses()));
+    assert!(whole.packets() <= (bytes.len() / ts::PACKET_BYTES) as u64);
+    for stream in whole.streams() {
+        assert!(stream.seen.key_frames() <= stream.seen.frames());
+        assert!(stream.seen.fps().is_none_or(|fps| fps.is_finite() && fps > 0.0));
+    }
+    let _ = ts::parse_pes(bytes);
+    let _ = mpeg2::inspect(bytes);
+    if let Ok(header) = ac3::parse_header(bytes) {
+        assert!(header.frame_bytes > 0 && header.params.sample_rate_hz > 0);
+    }
+    let _ = elementary::sound_frames(bytes, |frame| {
+        ac3::parse_header(frame).ok().map(|header| (header.params, header.frame_bytes))
+    });
+}
+
+/// Fragmented MP4: cuts do not matter, samples lie where bytes are.
+pub fn mp4_fragments(bytes: &[u8]) {
+    let init = mp4::parse_init(bytes).unwrap_or_else(|_| Init::default());
+    let read = |whole| {
+        let mut fragments = Fragments::new(&init);
+        for piece in pieces(bytes, whole) {
+            fragments.push(piece);
+        }
+        fragments
+    };
+    let (whole, cut) = (read(true), read(false));
+    assert_eq!((whole.fragments(), whole.media_bytes()), (cut.fragments(), cut.media_bytes()));
+    assert_eq!(whole.tracks(), cut.tracks());
+    for track in whole.tracks() {
+        assert!(track.fps().is_none_or(|fps| fps.is_finite() && fps >= 0.0));
+    }
+}
