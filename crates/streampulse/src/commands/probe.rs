@@ -8,7 +8,7 @@ use engine::config::{Overrides, load};
 use model::fault::FaultKind;
 use model::observation::Observation;
 use model::phase::Phases;
-use model::reading::{FactValue, Track};
+use model::reading::{FactValue, Severity, Track};
 use model::target::Target;
 use model::verdict::{Grade, Verdict, judge};
 use net::clock::SystemClock;
@@ -143,6 +143,7 @@ fn json_text(target: &Target, seen: &Observation, verdict: &Verdict, status: &st
         "took_ms": ms(seen.took),
         "phases_ms": phases_json(&seen.look.phases),
         "tracks": seen.look.reading.tracks.iter().map(track_json).collect::<Vec<_>>(),
+        "findings": seen.look.reading.findings.iter().map(|f| json!({ "name": f.name, "severity": f.severity.as_str(), "text": f.text })).collect::<Vec<_>>(),
         "facts": seen.look.reading.facts.iter().map(|(k, v)| ((*k).to_owned(), fact_json(v))).collect::<Map<_, _>>(),
     });
     Ok(serde_json::to_string_pretty(&body)?)
@@ -198,6 +199,9 @@ fn human(target: &Target, seen: &Observation, verdict: &Verdict, status: &str) -
     let reading = &seen.look.reading;
     for reason in verdict.reasons.iter().skip(1) {
         let _infallible = write!(text, "\n  also: {}", reason.text);
+    }
+    for note in reading.findings.iter().filter(|finding| finding.severity == Severity::Note) {
+        let _infallible = write!(text, "\n  note: {}", note.text);
     }
     let proven = reading.proven.map_or(String::new(), |d| format!(", proven: {d}"));
     let _infallible = write!(text, "\n  kind {}, took {:.1} ms{proven}", target.kind, ms(seen.took));

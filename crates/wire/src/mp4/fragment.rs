@@ -72,6 +72,8 @@ pub struct Fragments {
     tracks: Vec<TrackSeen>,
     fragments: u64,
     media_bytes: u64,
+    /// Where the content of an `mdat` begins that goes on to the end.
+    open_at: Option<u64>,
     error: Option<Mp4Error>,
 }
 
@@ -80,7 +82,7 @@ impl Fragments {
     #[must_use]
     pub fn new(init: &Init) -> Self {
         let tracks = init.tracks.iter().map(TrackSeen::new).collect();
-        Self { buffer: Vec::new(), at: 0, tracks, fragments: 0, media_bytes: 0, error: None }
+        Self { buffer: Vec::new(), at: 0, tracks, fragments: 0, media_bytes: 0, open_at: None, error: None }
     }
 
     /// Takes bytes as they come. They are kept: whoever calls bounds them.
@@ -104,10 +106,11 @@ impl Fragments {
         self.fragments
     }
 
-    /// Announced octets of `mdat` boxes.
+    /// Octets of `mdat` boxes: announced, or received of one that goes on to the end.
     #[must_use]
     pub fn media_bytes(&self) -> u64 {
-        self.media_bytes
+        let open = self.open_at.map_or(0, |at| (self.buffer.len() as u64).saturating_sub(at));
+        self.media_bytes.saturating_add(open)
     }
 
     /// Why reading ended early.
@@ -149,10 +152,12 @@ impl Fragments {
                     return false;
                 }
             }
-            b"mdat" => {
-                let announced = next.length.unwrap_or((next.header_bytes + next.body.len()) as u64);
-                self.media_bytes = self.media_bytes.saturating_add(announced - next.header_bytes as u64);
-            }
+            b"mdat" => match next.length {
+                Some(announced) => {
+                    self.media_bytes = self.media_bytes.saturating_add(announced - next.header_bytes as u64);
+                }
+                None => self.open_at = Some(self.at + next.header_bytes as u64),
+            },
             _ => {}
         }
         self.at = self.at.saturating_add(length);
@@ -348,6 +353,16 @@ mod tests {
         assert!(!seen.is_enough(), "one octet is missing");
         seen.push(&bytes[bytes.len() - 450 + 8..][..1]);
         assert!(seen.is_enough());
+    }
+
+    #[test]
+    fn an_mdat_may_go_on_to_the_end() {
+        let mut bytes = segment(3, IDR);
+        let at = bytes.len() - 27 - 8;
+        bytes[at..at + 4].copy_from_slice(&[0; 4]);
+        let mut seen = Fragments::new(&init(Some(4)));
+        bytes.chunks(5).for_each(|piece| seen.push(piece));
+        assert_eq!((seen.media_bytes(), seen.tracks()[0].proven), (27, true));
     }
 
     #[test]
