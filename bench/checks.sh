@@ -37,6 +37,10 @@ bench_http() {
   ours=$(figure "$OUT" cpu_ms)
 
   read -r pid _ <"$TESTBED_DIR/pid/blackbox"
+  if ! grep -q '^prometheus-bla' "/proc/${pid:-none}/comm" 2>/dev/null; then
+    failed "$what" "the exporter on $EXPORTER is not of the testbed in $TESTBED_DIR"
+    return
+  fi
   ask="http://$EXPORTER/probe?module=http_2xx&target=$HTTP_URL"
   curl -fsS "$ask" | grep -q '^probe_success 1' || { failed "$what" "the exporter does not succeed"; return; }
   curl -fsS -o /dev/null "$ask&n=[1-50]"
