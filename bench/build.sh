@@ -3,13 +3,14 @@
 
 # Wall time on a machine that does other work as well says little, so processor time over cores is told beside it.
 bench_build() {
-  local real user sys fair log=$SCRATCH/build.log out
+  local real user sys fair how="" log=$SCRATCH/build.log out
   TIMEFORMAT='%R %U %S'
   out=$({ time CARGO_TARGET_DIR=$SCRATCH/cold CARGO_INCREMENTAL=0 cargo build --locked --release >"$log" 2>&1; } 2>&1)
   [ -x "$SCRATCH/cold/release/streampulse" ] || { tail -n 5 "$log" >&2; failed "cold build" "the build failed"; return; }
   read -r real user sys <<<"$out"
   fair=$(awk "BEGIN { print ($user + $sys) / $(nproc) }")
-  row "cold \`cargo build --release\`, packages downloaded" "< 300 s on 2 cores" "$(calc "$real") s ($(calc "$fair") s of each core)" "" "" "$real < 300 || $fair < 300"
+  holds "$real < 300" || how=", judged by processor time"
+  row "cold \`cargo build --release\`, packages downloaded$how" "< 300 s on 2 cores" "$(calc "$real") s ($(calc "$fair") s of each core)" "" "" "$real < 300 || $fair < 300"
   say "size of the program: $(stat -c %s "$SCRATCH/cold/release/streampulse" | awk '{ printf "%.1f MB", $1 / 1e6 }')"
 }
 
