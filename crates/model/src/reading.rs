@@ -96,6 +96,16 @@ pub mod fact {
     pub const RTP_LOST: &str = "rtp_lost";
     /// Pictures per second that came, and not those that were announced (number).
     pub const MEASURED_FPS: &str = "measured_fps";
+    /// Part of the packets that did not come, from 0 to 1 (number).
+    pub const LOSS_RATIO: &str = "loss_ratio";
+    /// Round-trip time to the peer, mean over the look, in milliseconds (number).
+    pub const RTT_MS: &str = "rtt_ms";
+    /// Jitter of the packets' arrival, in milliseconds (number; RFC 3550 section 6.4.1 where packets carry a media time).
+    pub const JITTER_MS: &str = "jitter_ms";
+    /// Longest time between two key frames of the video that the look saw, in milliseconds (integer).
+    pub const KEYFRAME_INTERVAL_MS: &str = "keyframe_interval_ms";
+    /// How long ago a live playlist or manifest last went on, in milliseconds (integer).
+    pub const PLAYLIST_AGE_MS: &str = "playlist_age_ms";
     /// Bits of media per second that came, all selected tracks together, without packet headers (integer).
     pub const MEASURED_BITRATE_BPS: &str = "measured_bitrate_bps";
     /// Body bytes received (integer).

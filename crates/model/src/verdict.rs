@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::expect::Expectations;
+use crate::expect::{Bound, Expectations, Side};
 use crate::observation::Observation;
-use crate::reading::{FactValue, Media, Severity, Track, fact};
+use crate::reading::{FactValue, Media, Reading, Severity, Track, fact};
 
 /// How good a look was. Ordered: a worse grade is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +79,7 @@ pub fn judge(expect: &Expectations, seen: &Observation) -> Verdict {
     } else {
         check_duration(expect, seen, &mut reasons);
         check_tracks(expect, seen, &mut reasons);
+        check_bounds(&expect.bounds, &seen.look.reading, &mut reasons);
     }
     check_certificate(expect, seen, &mut reasons);
     let grave = seen.look.reading.findings.iter().filter(|finding| finding.severity == Severity::Warning);
@@ -134,6 +135,35 @@ fn check_tracks(expect: &Expectations, seen: &Observation, out: &mut Vec<Reason>
     least("min_fps", "frame rate", expect.min_fps, |t| t.fps);
 }
 
+fn check_bounds(bounds: &[Bound], reading: &Reading, out: &mut Vec<Reason>) {
+    let mut told: Vec<&Bound> = Vec::new();
+    for bound in bounds {
+        let (key, measure) = (bound.of, bound.of.measure);
+        let actual = measure.facts.iter().find_map(|fact| match reading.facts.get(fact) {
+            Some(FactValue::Int(value)) => Some(*value as f64 / measure.divide_by),
+            Some(FactValue::Num(value)) => Some(value / measure.divide_by),
+            _ => None,
+        });
+        let good = actual.is_none_or(|actual| match key.side {
+            Side::Least => actual >= bound.value,
+            Side::Most => actual <= bound.value,
+        });
+        // Of two bounds of one side the graver says enough.
+        let known = told.iter().any(|b| b.of.measure == measure && b.of.side == key.side);
+        if known || (good && (actual.is_some() || !measure.missed)) {
+            continue;
+        }
+        let side = if key.side == Side::Least { "least" } else { "most" };
+        let wanted = format!("expected at {side} {} {}", trim(bound.value), measure.unit);
+        let (grade, text) = match actual {
+            Some(actual) => (key.grade, format!("{} is {} {}, {wanted}", measure.what, trim(actual), measure.unit)),
+            None => (Grade::Warn, format!("{} was not measured, {wanted}", measure.what)),
+        };
+        out.push(Reason { grade, check: key.key, text });
+        told.push(bound);
+    }
+}
+
 fn check_certificate(expect: &Expectations, seen: &Observation, out: &mut Vec<Reason>) {
     let Some(FactValue::Time(ends)) = seen.look.reading.facts.get(fact::CERT_EXPIRES_AT) else { return };
     let left = ends.since(seen.at);
@@ -164,6 +194,7 @@ fn trim(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expect::BOUNDS;
     use crate::fault::{Fault, FaultKind};
     use crate::observation::Look;
     use crate::phase::Phase;
@@ -233,6 +264,53 @@ mod tests {
             Grade::Fail,
             "width is unknown, expected at least 1",
         );
+    }
+
+    fn bounded(pairs: &[(&str, f64)]) -> Expectations {
+        let of = |key: &str| BOUNDS.iter().find(|b| b.key == key).expect("a key of the table");
+        let bounds = pairs.iter().map(|&(key, value)| Bound { of: of(key), value }).collect();
+        Expectations { bounds, ..Expectations::default() }
+    }
+
+    #[test]
+    fn bounds_of_measures_name_the_actual_value_once() {
+        let at = |key: &'static str, value: FactValue| {
+            seen(move |o| {
+                o.look.reading.facts.insert(key, value);
+            })
+        };
+        let rate = |bps| at(fact::MEASURED_BITRATE_BPS, FactValue::Int(bps));
+        let rates =
+            bounded(&[("min_bitrate_kbps", 500.0), ("warn_min_bitrate_kbps", 900.0), ("max_bitrate_kbps", 4e3)]);
+        check(&rates, &rate(1_000_000), Grade::Pass, "");
+        check(&rates, &rate(800_000), Grade::Warn, "bit rate is 800 kbit/s, expected at least 900 kbit/s");
+        check(&rates, &rate(499_900), Grade::Fail, "bit rate is 499.9 kbit/s, expected at least 500 kbit/s");
+        assert_eq!(judge(&rates, &rate(1)).reasons.len(), 1);
+        check(&rates, &rate(4_000_001), Grade::Fail, "bit rate is 4000 kbit/s, expected at most 4000 kbit/s");
+        let loss = bounded(&[("max_loss_percent", 5.0), ("warn_max_loss_percent", 0.5)]);
+        check(&loss, &at(fact::LOSS_RATIO, FactValue::Num(0.005)), Grade::Pass, "");
+        check(
+            &loss,
+            &at(fact::LOSS_RATIO, FactValue::Num(0.0123)),
+            Grade::Warn,
+            "loss is 1.23 %, expected at most 0.5 %",
+        );
+        let late = bounded(&[("max_live_latency", 8_000.0)]);
+        check(
+            &late,
+            &at(fact::LIVE_LATENCY_MS, FactValue::Int(9_000)),
+            Grade::Fail,
+            "live latency is 9000 ms, expected at most 8000 ms",
+        );
+    }
+
+    #[test]
+    fn what_was_not_measured_is_said_where_every_look_measures_it() {
+        let both = bounded(&[("max_bitrate_kbps", 10.0), ("max_keyframe_interval", 10.0)]);
+        check(&both, &seen(|_| ()), Grade::Warn, "bit rate was not measured, expected at most 10 kbit/s");
+        assert_eq!(judge(&both, &seen(|_| ())).reasons.len(), 1);
+        let slower = seen(|o| o.look.reading.int(fact::SEGMENT_BITRATE_BPS, 9_000));
+        check(&both, &slower, Grade::Pass, "");
     }
 
     #[test]

@@ -131,10 +131,17 @@ async fn a_playlist_that_stands_still_is_stale_in_the_first_look_and_later() {
     assert_eq!((outcome(&first).as_str(), fact(&first, "advance").as_str()), ("up", "not proven"));
     assert_eq!(names(&first), ["advance_unproven"]);
     assert!(first.look.reading.findings.iter().all(|f| f.severity == Severity::Note));
+    assert_eq!(fact(&first, "playlist_age_ms"), "-", "one look knows of no age");
     let began = Instant::now();
-    while outcome(&watch.look().await) != "stale (check)" {
+    let stale = loop {
+        let seen = watch.look().await;
+        if outcome(&seen) == "stale (check)" {
+            break seen;
+        }
         assert!(began.elapsed() < Duration::from_secs(5), "the memory counts the time");
-    }
+    };
+    let age: i64 = fact(&stale, "playlist_age_ms").parse().expect("a number");
+    assert!((500..5_000).contains(&age), "{age}");
 }
 
 #[tokio::test]

@@ -421,6 +421,7 @@ async fn media_that_keeps_coming_is_measured() {
     assert_eq!(seen.look.reading.facts.get(key::MEASURED_FPS), Some(&FactValue::Num(10.0)), "{:?}", seen.look);
     assert!(fact(&seen, key::MEASURED_BITRATE_BPS).parse::<u64>().is_ok_and(|n| n > 1000), "{:?}", seen.look);
     assert_eq!(fact(&seen, key::RTP_LOST), "0");
+    assert_eq!(seen.look.reading.facts.get(key::LOSS_RATIO), Some(&FactValue::Num(0.0)));
     // The phase media is still the wait for the first packet.
     let took = |phase| seen.look.phases.get(phase).expect("the phase was entered");
     assert!(

@@ -23,6 +23,11 @@ const TAG: Type = Type::Text { max: MAX_TAG_BYTES };
 const LOOK: Type = Type::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT };
 const CERT: Type = Type::Duration { min: Duration::ZERO, max: MAX_KEEP };
 const PIXELS: Type = Type::Integer { min: 1, max: 65_535 };
+const FPS: Type = Type::Number { min: 0.1, max: 1000.0 };
+/// Up to 10 Gbit/s: more than any stream has.
+const KBPS: Type = Type::Number { min: 0.1, max: 10_000_000.0 };
+const PERCENT: Type = Type::Number { min: 0.0, max: 100.0 };
+const SPAN: Type = Type::Duration { min: Duration::from_millis(1), max: DAY };
 
 /// Words for `depth`, as in `model::reading::Depth`.
 const DEPTHS: &[&str] = &["reach", "describe", "media"];
@@ -165,7 +170,7 @@ pub(super) static TARGET: [Field; 15] = [
 ];
 
 /// Keys of `expect`.
-pub(super) static EXPECT: [Field; 11] = [
+pub(super) static EXPECT: [Field; 29] = [
     Field::new("warn_after", LOOK, "A look that takes longer makes the target degraded."),
     Field::new("fail_after", LOOK, "A look that takes longer counts as failed."),
     Field::new("video", Type::Bool, "`true`: there must be a video track; `false`: there must be none."),
@@ -174,14 +179,63 @@ pub(super) static EXPECT: [Field; 11] = [
     Field::new("audio_codec", Type::List(&TAG), "Accepted audio codecs by ffprobe's names: aac, opus, pcm_mulaw, ..."),
     Field::new("min_width", PIXELS, "Least width in pixels."),
     Field::new("min_height", PIXELS, "Least height in pixels."),
-    Field::new("min_fps", Type::Number { min: 0.1, max: 1000.0 }, "Least declared frame rate, per second."),
+    Field::new("min_fps", FPS, "Least declared frame rate, per second."),
+    Field::new("min_bitrate_kbps", KBPS, "Least measured bit rate, in kbit/s."),
+    Field::new("warn_min_bitrate_kbps", KBPS, "A lower measured bit rate makes the target degraded."),
+    Field::new("max_bitrate_kbps", KBPS, "Highest measured bit rate, in kbit/s."),
+    Field::new("warn_max_bitrate_kbps", KBPS, "A higher measured bit rate makes the target degraded."),
+    Field::new(
+        "min_measured_fps",
+        FPS,
+        "Least frame rate of the pictures that really came, per second. Short looks measure it roughly.",
+    ),
+    Field::new("warn_min_measured_fps", FPS, "Fewer pictures per second make the target degraded."),
+    Field::new("max_loss_percent", PERCENT, "Highest part of packets (or echoes) lost, in percent."),
+    Field::new("warn_max_loss_percent", PERCENT, "More loss makes the target degraded."),
+    Field::new("max_latency", SPAN, "Longest mean round-trip time (ping, SRT)."),
+    Field::new("warn_max_latency", SPAN, "A longer round-trip time makes the target degraded."),
+    Field::new("max_jitter", SPAN, "Highest jitter of packets or echoes."),
+    Field::new("warn_max_jitter", SPAN, "More jitter makes the target degraded."),
+    Field::new(
+        "max_keyframe_interval",
+        SPAN,
+        "Longest time between two key frames. Judged when a look saw two of them.",
+    ),
+    Field::new("warn_max_keyframe_interval", SPAN, "A longer time between key frames makes the target degraded."),
+    Field::new("max_playlist_age", SPAN, "Longest time since a live playlist or manifest went on."),
+    Field::new("warn_max_playlist_age", SPAN, "An older playlist makes the target degraded."),
+    Field::new(
+        "max_live_latency",
+        SPAN,
+        "Longest way from the clock of the stream to ours, where the stream tells the time.",
+    ),
+    Field::new("warn_max_live_latency", SPAN, "A longer live latency makes the target degraded."),
     Field::new("warn_cert", CERT, "A certificate that ends within this time makes the target degraded; 0s never does.")
         .default("14d"),
     Field::new("fail_cert", CERT, "A certificate that ends within this time counts as failed."),
 ];
 
 /// Expectations that only media can meet.
-pub(super) const MEDIA_EXPECTATIONS: [&str; 7] =
-    ["video", "audio", "video_codec", "audio_codec", "min_width", "min_height", "min_fps"];
+pub(super) const MEDIA_EXPECTATIONS: [&str; 19] = [
+    "video",
+    "audio",
+    "video_codec",
+    "audio_codec",
+    "min_width",
+    "min_height",
+    "min_fps",
+    "min_bitrate_kbps",
+    "warn_min_bitrate_kbps",
+    "max_bitrate_kbps",
+    "warn_max_bitrate_kbps",
+    "min_measured_fps",
+    "warn_min_measured_fps",
+    "max_keyframe_interval",
+    "warn_max_keyframe_interval",
+    "max_playlist_age",
+    "warn_max_playlist_age",
+    "max_live_latency",
+    "warn_max_live_latency",
+];
 
 const _: () = assert!(DAY.as_secs() * 14 < MAX_KEEP.as_secs());

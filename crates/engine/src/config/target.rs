@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use model::address::Address;
-use model::conf::{Place, Problem, Section, Value, words};
-use model::expect::Expectations;
+use model::conf::{Place, Problem, Section, Type, Value, words};
+use model::expect::{BOUNDS, Bound, Expectations, Side};
 use model::limits::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, MAX_TIMEOUT};
 use model::reading::Depth;
 use model::status::StatusRules;
@@ -212,9 +212,19 @@ fn expect(source: &Source<'_>, kind: Option<&'static Kind>, problems: &mut Vec<P
         min_width: pixels("min_width"),
         min_height: pixels("min_height"),
         min_fps: section.number("min_fps"),
+        bounds: bounds(&section),
         warn_cert: section.duration("warn_cert"),
         fail_cert: section.duration("fail_cert"),
     }
+}
+
+/// The bounds of measures, in the order of their table: durations in milliseconds.
+fn bounds(section: &Section<'_>) -> Vec<Bound> {
+    let value = |key: &str| match EXPECT.iter().find(|f| f.key == key).map(|f| &f.ty) {
+        Some(Type::Duration { .. }) => section.duration(key).map(|d| d.as_secs_f64() * 1_000.0),
+        _ => section.number(key),
+    };
+    BOUNDS.iter().filter_map(|of| value(of.key).map(|value| Bound { of, value })).collect()
 }
 
 /// ffprobe's name of a codec that people know by another.
@@ -235,6 +245,17 @@ fn warn_of_limits(expect: &Expectations, timeout: Duration, source: &Source<'_>,
     };
     if expect.warn_after.zip(expect.fail_after).is_some_and(|(warn, fail)| warn >= fail) {
         warn("warn_after", "warn_after is not shorter than fail_after, so it never warns");
+    }
+    for least in expect.bounds.iter().filter(|b| b.of.side == Side::Least) {
+        let over = |most: &&Bound| {
+            most.of.measure == least.of.measure && most.of.side == Side::Most && most.value < least.value
+        };
+        if let Some(most) = expect.bounds.iter().find(over) {
+            warn(
+                least.of.key,
+                &format!("{} is greater than {}, so one of them is never met", least.of.key, most.of.key),
+            );
+        }
     }
     for (key, limit) in [("warn_after", expect.warn_after), ("fail_after", expect.fail_after)] {
         if limit.is_some_and(|l| l >= timeout) && own.get(key).is_some() {

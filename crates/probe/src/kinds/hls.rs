@@ -229,7 +229,13 @@ impl Hls {
                 stream.advance = Some("not needed");
                 continue;
             }
-            let Some(recalled) = memory.recall(&stream.key, &stream.list, stream.got_at) else { continue };
+            let recalled = memory.recall(&stream.key, &stream.list, stream.got_at);
+            if stream.role == Role::Main
+                && let Some(age_ms) = age_ms(stream, recalled.as_ref().map(|recalled| recalled.still))
+            {
+                reading.int(fact::PLAYLIST_AGE_MS, age_ms);
+            }
+            let Some(recalled) = recalled else { continue };
             reading.findings.extend(recalled.found.into_iter().map(|found| stream.named(found)));
             // One word whether it moved or may still do so: a fact that flips with every look would say nothing.
             stream.advance = Some("in time");
@@ -358,6 +364,12 @@ fn target_s(stream: &Stream) -> f64 {
     let longest = || stream.list.segments.iter().map(|segment| segment.duration_s).fold(0.0, f64::max);
     let target = stream.list.target_duration_s.map_or_else(longest, |seconds| seconds as f64);
     if target > 0.0 { target.min(MAX_TARGET_S) } else { FALLBACK_TARGET_S }
+}
+
+/// How long ago a playlist last went on, in milliseconds: by the time of its file, else by what was seen of it before.
+fn age_ms(stream: &Stream, still: Option<Duration>) -> Option<i64> {
+    let by_file = stream.age_ms.filter(|age| *age >= 0);
+    by_file.or_else(|| still.map(|still| i64::try_from(still.as_millis()).unwrap_or(i64::MAX)))
 }
 
 /// Facts of the main stream's segment.

@@ -193,6 +193,10 @@ impl Rtsp {
         let ended = source.receive(at, description, &mut tally, self.flow.as_ref()).await;
         reading.int(fact::RTP_PACKETS, i64::try_from(tally.packets()).unwrap_or(i64::MAX));
         reading.int(fact::RTP_LOST, i64::try_from(tally.lost()).unwrap_or(i64::MAX));
+        let expected = tally.packets().saturating_add(tally.lost());
+        if expected > 0 {
+            reading.num(fact::LOSS_RATIO, tally.lost() as f64 / expected as f64);
+        }
         ended
     }
 }

@@ -6,6 +6,7 @@ use model::conf::Value;
 use model::reading::Depth;
 
 use super::{check, check_warnings, env, good, lines, load};
+use crate::config::fields::EXPECT;
 use crate::config::{Form, Overrides};
 
 const SEC: Duration = Duration::from_secs(1);
@@ -434,4 +435,38 @@ fn what_can_never_happen_is_a_warning() {
             "warn_after is not shorter than the timeout",
         ],
     );
+}
+
+#[test]
+fn bounds_of_measures_come_in_their_own_units() {
+    let config = good(
+        "targets:\n  - {name: a, url: 'rtsp://h/', expect: {warn_max_latency: 1.5s, min_bitrate_kbps: 500, max_loss_percent: 0.5, max_keyframe_interval: 4s}}\n  - {name: b, url: 'tcp://h:1', expect: {max_latency: 20ms}}\ndefaults: {expect: {max_playlist_age: 1m}}\n",
+    );
+    let bounds = |i: usize| -> Vec<(&str, f64)> {
+        config.targets[i].expect.bounds.iter().map(|b| (b.of.key, b.value)).collect()
+    };
+    let first = [
+        ("min_bitrate_kbps", 500.0),
+        ("max_loss_percent", 0.5),
+        ("warn_max_latency", 1500.0),
+        ("max_keyframe_interval", 4000.0),
+        ("max_playlist_age", 60_000.0),
+    ];
+    assert_eq!(bounds(0), first);
+    assert_eq!(bounds(1), [("max_latency", 20.0)], "a default for media is not meant for a kind without");
+    check_warnings(
+        "targets:\n  - {name: a, url: 'rtsp://h/', expect: {min_bitrate_kbps: 900, warn_max_bitrate_kbps: 800}}\n",
+        &["min_bitrate_kbps is greater than warn_max_bitrate_kbps"],
+    );
+}
+
+#[test]
+fn every_bound_is_a_key_and_every_key_of_a_bound_is_known() {
+    for bound in &model::expect::BOUNDS {
+        assert!(EXPECT.iter().any(|f| f.key == bound.key), "{} is no key of expect", bound.key);
+    }
+    let suffixes = ["_kbps", "_percent", "_latency", "_jitter", "_interval", "_age", "measured_fps"];
+    for field in EXPECT.iter().filter(|f| suffixes.iter().any(|s| f.key.ends_with(s))) {
+        assert!(model::expect::BOUNDS.iter().any(|b| b.key == field.key), "nothing judges {}", field.key);
+    }
 }
