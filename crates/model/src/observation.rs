@@ -1,4 +1,4 @@
-//! One look at one target, with its time.
+//! One look at one target, with its time; and what one second of a held session brought.
 
 use std::time::Duration;
 
@@ -32,4 +32,23 @@ pub struct Observation {
     pub attempts: u32,
     /// The look itself.
     pub look: Look,
+}
+
+/// What one second of a held session brought, all tracks together. What the protocol cannot tell is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Second {
+    /// Bits of media.
+    pub bits: u64,
+    /// Media packets, or what the protocol has in their place.
+    pub packets: u32,
+    /// Pictures that began.
+    pub frames: u32,
+    /// Packets that should have come and did not; late ones are taken off the second in which they come.
+    pub lost: Option<u32>,
+    /// Interarrival jitter (RFC 3550 section 6.4.1) at the end of it, in milliseconds; of the worst track.
+    pub jitter_ms: Option<f64>,
+    /// Largest step from one timestamp of a track to its next, in milliseconds.
+    pub timestamp_gap_ms: Option<f64>,
+    /// Longest silence of a track that ended in it, in milliseconds.
+    pub arrival_gap_ms: f64,
 }

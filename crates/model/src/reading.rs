@@ -168,6 +168,32 @@ pub mod fact {
     pub const SEGMENT_BITRATE_BPS: &str = "segment_bitrate_bps";
     /// How the segments are encrypted (text).
     pub const ENCRYPTION: &str = "encryption";
+    /// Time since the session was opened that is being held, in seconds (integer). Stands in every live observation and
+    /// in no other.
+    pub const HELD_FOR_S: &str = "held_for_s";
+    /// Sessions opened anew since the target is watched (integer).
+    pub const RECONNECTS: &str = "reconnects";
+    /// Media packets of a held session (integer).
+    pub const PACKETS: &str = "packets";
+    /// Packets of a held session that should have come and did not (integer).
+    pub const PACKETS_LOST: &str = "packets_lost";
+    /// Part of the packets of the last seconds that did not come, in percent (number).
+    pub const LOSS_PERCENT: &str = "loss_percent";
+    /// Bits of video per second that came, without packet headers (integer).
+    pub const VIDEO_BITRATE_BPS: &str = "video_bitrate_bps";
+    /// Bits of sound per second that came, without packet headers (integer).
+    pub const AUDIO_BITRATE_BPS: &str = "audio_bitrate_bps";
+    /// Interarrival jitter (RFC 3550 section 6.4.1) of the worst track, in milliseconds (number).
+    pub const JITTER_MS: &str = "jitter_ms";
+    /// Largest step from one timestamp of a track to its next within the last seconds, in milliseconds (number).
+    pub const TIMESTAMP_GAP_MS: &str = "timestamp_gap_ms";
+    /// Times that the timestamps of a held session jumped and went on from elsewhere (integer).
+    pub const TIMESTAMP_JUMPS: &str = "timestamp_jumps";
+    /// Longest silence of a track within the last seconds, in milliseconds (number).
+    pub const ARRIVAL_GAP_MS: &str = "arrival_gap_ms";
+    /// Longest time from one key frame to the next within the last seconds, or since the last one where that is longer,
+    /// in seconds (number).
+    pub const KEY_FRAME_INTERVAL_S: &str = "key_frame_interval_s";
 }
 
 words! {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use model::address::{Address, Credentials};
 use model::conf::{Field, Node, Problem, Section, Type, Value};
-use model::fault::Fault;
+use model::fault::{Fault, FaultKind};
+use model::phase::Phase;
 use model::reading::Reading;
 use model::secret::Secret;
 use model::target::Target;
@@ -15,6 +16,7 @@ use net::attempt::Attempt;
 use wire::auth::Challenge;
 
 use crate::kinds;
+use crate::live::Live;
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -34,6 +36,8 @@ pub struct Kind {
     pub example: &'static str,
     /// Whether it carries media, so that `depth` applies.
     pub media: bool,
+    /// Whether it can hold a session ([`Probe::hold`]), so that `watch: continuous` applies.
+    pub holds: bool,
     /// Keys that only this kind knows.
     pub fields: &'static [Field],
     /// Makes the probe of a target, or says everything that is wrong with its options.
@@ -47,7 +51,41 @@ pub trait Probe: Send + Sync {
     /// One look. Facts are written as they are learned, so that they stay when the look ends in a fault. Never retries,
     /// spawns or sleeps; every wait is inside [`Attempt::run`].
     fn look<'a>(&'a self, at: &'a mut Attempt<'_>, reading: &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Opens a session exactly as [`Probe::look`] does, with every wait inside [`Attempt::run`] until the first media of
+    /// every track is there; says so by [`Live::opened`]; and from then on reads for as long as it is let, without
+    /// `Attempt::run` (whose deadline is that of opening), and tells [`Live`] of every media packet. Ends only with the
+    /// fault of a session that ended, or by being dropped: it then takes leave as well as a drop can. Never waits for
+    /// time to pass but for keep-alives, never retries, spawns or judges; silence is noticed by
+    /// [`crate::run::Prober::hold`].
+    ///
+    /// # Errors
+    /// Why the session could not be opened, or why it ended.
+    fn hold<'a>(&'a self, at: &'a mut Attempt<'_>, live: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
+        let (_, _) = (at, live);
+        let words = "this kind cannot hold a session";
+        Box::pin(async move { Err(Fault::new(FaultKind::Internal, Phase::Connect, words)) })
+    }
 }
+
+/// The key of a target that holds a session that says how long a silence may last; part of [`HOLD_FIELDS`].
+pub const SILENCE_KEY: &str = "silence";
+/// Longest silence of a track that is accepted unless the configuration says otherwise: it is noticed within 2 s of the
+/// last packet, with half a second to spare for timers and a busy machine.
+pub const DEFAULT_SILENCE: Duration = Duration::from_millis(1500);
+/// Shortest silence that may be called one: networks and busy cameras hold packets back for tens of milliseconds.
+const MIN_SILENCE: Duration = Duration::from_millis(200);
+/// Longest silence that may be accepted: a still picture every few minutes.
+const MAX_SILENCE: Duration = Duration::from_secs(600);
+
+/// Keys of kinds that can hold a session.
+pub const HOLD_FIELDS: [Field; 1] = [Field::new(
+    SILENCE_KEY,
+    Type::Duration { min: MIN_SILENCE, max: MAX_SILENCE },
+    "With watch: continuous: the longest silence of a track that is accepted while the session is held. Streams whose \
+     packets usually come farther apart than that (one picture a second, say) are given 2.5 times their usual gap.",
+)
+.default("1500ms")];
 
 /// Keys of a target that every kind has and the loader owns: no kind may use one of them for itself.
 pub const COMMON_KEYS: [&str; 16] = [
@@ -200,9 +238,9 @@ pub(crate) fn within(limit: Duration) -> String {
 ///
 /// # Errors
 /// An internal fault when the system has no randomness to give.
-pub fn client_nonce(phase: model::phase::Phase) -> Result<String, Fault> {
+pub fn client_nonce(phase: Phase) -> Result<String, Fault> {
     match getrandom::u64() {
         Ok(number) => Ok(format!("{number:016x}")),
-        Err(e) => Err(Fault::new(model::fault::FaultKind::Internal, phase, format!("no randomness: {e}"))),
+        Err(e) => Err(Fault::new(FaultKind::Internal, phase, format!("no randomness: {e}"))),
     }
 }

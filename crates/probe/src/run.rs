@@ -1,5 +1,7 @@
-//! One attempt at a target: deadline, cancellation, containment of panics, redaction and length of every text. Owns no
-//! cadence and no retry: those are the engine's.
+//! One attempt at a target, or one held session ([`hold`]): deadline, cancellation, containment of panics, redaction and
+//! length of every text. Owns no cadence and no retry: those are the engine's.
+
+mod hold;
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -72,7 +74,7 @@ impl Prober {
         };
         let took = took(&phases).unwrap_or_else(|| self.clock.mono().0.saturating_sub(began.0));
         let mut look = Look { phases, reading, fault };
-        clean(&mut look, target);
+        Washer::new(target).clean(&mut look);
         Observation { target: target.id.clone(), at, took, attempts: 1, look }
     }
 }
@@ -110,30 +112,40 @@ pub(crate) fn panic_words(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without words".to_owned())
 }
 
-/// Removes the target's secrets from every text and cuts what is too long.
-fn clean(look: &mut Look, target: &Target) {
-    let secrets = option_secrets(target);
-    let wash = |text: &mut String, limit: usize| {
-        let washed = redact(text, target, &secrets);
-        *text = washed;
+/// Removes a target's secrets from every text and cuts what is too long.
+struct Washer<'t> {
+    target: &'t Target,
+    secrets: Vec<Secret>,
+}
+
+impl<'t> Washer<'t> {
+    fn new(target: &'t Target) -> Self {
+        Self { target, secrets: option_secrets(target) }
+    }
+
+    fn wash(&self, text: &mut String, limit: usize) {
+        *text = redact(text, self.target, &self.secrets);
         cut(text, limit);
-    };
-    if let Some(fault) = &mut look.fault {
-        wash(&mut fault.detail, MAX_REASON_BYTES);
     }
-    for track in &mut look.reading.tracks {
-        wash(&mut track.codec, MAX_FACT_BYTES);
-        if let Some(profile) = &mut track.profile {
-            wash(profile, MAX_FACT_BYTES);
+
+    fn clean(&self, look: &mut Look) {
+        if let Some(fault) = &mut look.fault {
+            self.wash(&mut fault.detail, MAX_REASON_BYTES);
         }
-    }
-    look.reading.findings.truncate(MAX_FINDINGS);
-    for finding in &mut look.reading.findings {
-        wash(&mut finding.text, MAX_REASON_BYTES);
-    }
-    for value in look.reading.facts.values_mut() {
-        if let FactValue::Text(text) = value {
-            wash(text, MAX_FACT_BYTES);
+        for track in &mut look.reading.tracks {
+            self.wash(&mut track.codec, MAX_FACT_BYTES);
+            if let Some(profile) = &mut track.profile {
+                self.wash(profile, MAX_FACT_BYTES);
+            }
+        }
+        look.reading.findings.truncate(MAX_FINDINGS);
+        for finding in &mut look.reading.findings {
+            self.wash(&mut finding.text, MAX_REASON_BYTES);
+        }
+        for value in look.reading.facts.values_mut() {
+            if let FactValue::Text(text) = value {
+                self.wash(text, MAX_FACT_BYTES);
+            }
         }
     }
 }
@@ -156,7 +168,7 @@ fn cut(text: &mut String, limit: usize) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use model::address::Address;
     use model::conf::Value;
@@ -167,7 +179,7 @@ mod tests {
     use net::clock::SystemClock;
     use std::collections::BTreeMap;
 
-    fn target() -> Target {
+    pub(in crate::run) fn target() -> Target {
         let password = ("password".to_owned(), Value::Str("0pt10n".to_owned()));
         Target {
             id: TargetId::parse("t").expect("valid"),

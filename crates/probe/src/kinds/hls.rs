@@ -97,6 +97,7 @@ variant: highest
 live: true
 ",
     media: true,
+    holds: false,
     fields: &FIELDS,
     build: |target| Ok(Box::new(Hls::new(target)?)),
     guess,

@@ -109,6 +109,7 @@ expect_status: [200-299]
 body_contains: ready
 ",
     media: false,
+    holds: false,
     fields: &FIELDS,
     build: |target| Ok(Box::new(Http::new(target)?)),
     guess: |address| u8::from(matches!(address.scheme(), "http" | "https")),

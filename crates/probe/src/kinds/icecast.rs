@@ -51,6 +51,7 @@ kind: icecast
 status: true
 ",
     media: true,
+    holds: false,
     fields: &FIELDS,
     build: |target| Ok(Box::new(Icecast::new(target)?)),
     guess,

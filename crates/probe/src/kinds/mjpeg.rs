@@ -58,6 +58,7 @@ kind: mjpeg
 frames: 2
 ",
     media: true,
+    holds: false,
     fields: &FIELDS,
     build: |target| Ok(Box::new(Mjpeg::new(target)?)),
     guess,

@@ -67,6 +67,7 @@ stream_key: secret
 tracks: video
 ",
     media: true,
+    holds: false,
     fields: &FIELDS,
     build: |target| Ok(Box::new(Rtmp::new(target)?)),
     guess: |address| if matches!(address.scheme(), "rtmp" | "rtmps") { 10 } else { 0 },

@@ -49,6 +49,7 @@ send: \"PING\\r\\n\"
 expect_text: PONG
 ",
     media: false,
+    holds: false,
     fields: &FIELDS,
     build: |target| Ok(Box::new(Tcp::new(target)?)),
     guess: |address| u8::from(address.scheme() == "tcp"),
