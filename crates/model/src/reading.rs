@@ -100,9 +100,11 @@ pub mod fact {
     pub const LOSS_RATIO: &str = "loss_ratio";
     /// Round-trip time to the peer, mean over the look, in milliseconds (number).
     pub const RTT_MS: &str = "rtt_ms";
-    /// Jitter of the packets' arrival, in milliseconds (number; RFC 3550 section 6.4.1 where packets carry a media time).
+    /// Jitter of the packets' arrival, in milliseconds (number; RFC 3550 section 6.4.1 where packets carry a media time;
+    /// of the worst track).
     pub const JITTER_MS: &str = "jitter_ms";
-    /// Longest time between two key frames of the video that the look saw, in milliseconds (integer).
+    /// Longest time between two key frames of the video that the look, or the last seconds of a held session, saw, in
+    /// milliseconds (integer). A held session tells the time since the last one where that is longer.
     pub const KEYFRAME_INTERVAL_MS: &str = "keyframe_interval_ms";
     /// How long ago a live playlist or manifest last went on, in milliseconds (integer).
     pub const PLAYLIST_AGE_MS: &str = "playlist_age_ms";
@@ -177,23 +179,16 @@ pub mod fact {
     pub const PACKETS: &str = "packets";
     /// Packets of a held session that should have come and did not (integer).
     pub const PACKETS_LOST: &str = "packets_lost";
-    /// Part of the packets of the last seconds that did not come, in percent (number).
-    pub const LOSS_PERCENT: &str = "loss_percent";
     /// Bits of video per second that came, without packet headers (integer).
     pub const VIDEO_BITRATE_BPS: &str = "video_bitrate_bps";
     /// Bits of sound per second that came, without packet headers (integer).
     pub const AUDIO_BITRATE_BPS: &str = "audio_bitrate_bps";
-    /// Interarrival jitter (RFC 3550 section 6.4.1) of the worst track, in milliseconds (number).
-    pub const JITTER_MS: &str = "jitter_ms";
     /// Largest step from one timestamp of a track to its next within the last seconds, in milliseconds (number).
     pub const TIMESTAMP_GAP_MS: &str = "timestamp_gap_ms";
     /// Times that the timestamps of a held session jumped and went on from elsewhere (integer).
     pub const TIMESTAMP_JUMPS: &str = "timestamp_jumps";
     /// Longest silence of a track within the last seconds, in milliseconds (number).
     pub const ARRIVAL_GAP_MS: &str = "arrival_gap_ms";
-    /// Longest time from one key frame to the next within the last seconds, or since the last one where that is longer,
-    /// in seconds (number).
-    pub const KEY_FRAME_INTERVAL_S: &str = "key_frame_interval_s";
 }
 
 words! {

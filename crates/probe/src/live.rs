@@ -208,7 +208,7 @@ impl State {
                 Media::Video => {
                     video = rate.map(|rate| video.unwrap_or(0) + rate).or(video);
                     fps = fps.or_else(|| line.fps(now));
-                    keys = keys.or_else(|| line.key_interval_s(now));
+                    keys = keys.or_else(|| line.key_interval_ms(now));
                 }
                 Media::Audio => audio = rate.map(|rate| audio.unwrap_or(0) + rate).or(audio),
                 Media::Data => {}
@@ -219,9 +219,11 @@ impl State {
         for (key, rate) in rates.into_iter().filter_map(|(key, rate)| Some((key, rate?))) {
             reading.int(key, whole(rate));
         }
-        let measures = [(fact::MEASURED_FPS, fps), (fact::KEY_FRAME_INTERVAL_S, keys)];
-        for (key, value) in measures.into_iter().filter_map(|(key, value)| Some((key, value?))) {
-            reading.num(key, rounded(value));
+        if let Some(fps) = fps {
+            reading.num(fact::MEASURED_FPS, rounded(fps));
+        }
+        if let Some(interval) = keys {
+            reading.int(fact::KEYFRAME_INTERVAL_MS, whole(interval));
         }
         reading
     }
@@ -269,6 +271,8 @@ impl State {
 
 /// Nanoseconds of a second.
 const NANOS_PER_S: u64 = 1_000_000_000;
+/// Nanoseconds of a millisecond.
+const NANOS_PER_MS: u64 = 1_000_000;
 
 /// Time since `origin`, in nanoseconds.
 fn since(at: Mono, origin: Mono) -> u64 {

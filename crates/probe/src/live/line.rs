@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::observation::Second;
 use model::reading::{Reading, fact};
 
-use super::{NANOS_PER_S, Packet, START_PATIENCE, nanos, rounded, whole};
+use super::{NANOS_PER_MS, NANOS_PER_S, Packet, START_PATIENCE, nanos, rounded, whole};
 
 /// How long a track is one that has just begun.
 const START_NS: u64 = 2 * NANOS_PER_S;
@@ -334,18 +334,16 @@ impl Line {
     }
 
     /// The longest time between key frames in the window that ends at `now`, or since the last one where that is longer.
-    pub(super) fn key_interval_s(&self, now: u64) -> Option<f64> {
+    pub(super) fn key_interval_ms(&self, now: u64) -> Option<u64> {
         let (_, came) = self.key?;
         let longest = self.window(now).map(|bucket| bucket.key).max().filter(|key| *key > 0);
         let known = longest.or(self.key_interval);
         let since = now.saturating_sub(came);
         let window = (self.buckets.len() as u64 - 1) * NANOS_PER_S;
-        let interval = match known {
-            Some(known) => known.max(since),
-            None if since > window => since,
-            None => return None,
-        };
-        Some(seconds(interval.cast_signed()))
+        match known {
+            Some(known) => Some(known.max(since) / NANOS_PER_MS),
+            None => (since > window).then_some(since / NANOS_PER_MS),
+        }
     }
 }
 
@@ -380,7 +378,9 @@ impl Sum {
             reading.int(fact::PACKETS_LOST, lost.max(0));
             let lost = float(self.lost.max(0));
             let expected = float(whole(self.packets)) + lost;
-            reading.num(fact::LOSS_PERCENT, if expected > 0.0 { rounded(lost * 100.0 / expected) } else { 0.0 });
+            let ratio = if expected > 0.0 { lost / expected } else { 0.0 };
+            // A packet in a million is worth telling.
+            reading.num(fact::LOSS_RATIO, (ratio * 1e6).round() / 1e6);
         }
         if let Some(jumps) = self.jumps {
             reading.int(fact::TIMESTAMP_JUMPS, whole(jumps));

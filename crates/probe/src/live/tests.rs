@@ -96,12 +96,12 @@ fn a_steady_stream_is_measured() {
     near(&facts, fact::VIDEO_BITRATE_BPS, 5000.0 * 8.0 * 30_000.0 / 1001.0, 1.0);
     near(&facts, fact::AUDIO_BITRATE_BPS, 64_000.0, 1.0);
     near(&facts, fact::MEASURED_BITRATE_BPS, 64_000.0 + 5000.0 * 8.0 * 30_000.0 / 1001.0, 1.0);
-    near(&facts, fact::KEY_FRAME_INTERVAL_S, 60.0 * 1001.0 / 30_000.0, 0.5);
+    near(&facts, fact::KEYFRAME_INTERVAL_MS, 60_000.0 * 1001.0 / 30_000.0, 0.5);
     near(&facts, fact::TIMESTAMP_GAP_MS, 33.37, 0.1);
     near(&facts, fact::ARRIVAL_GAP_MS, 33.37, 1.0);
     near(&facts, fact::JITTER_MS, 0.0, 0.0);
     near(&facts, fact::PACKETS, f64::from(picture * 4 + sound), 0.0);
-    near(&facts, fact::LOSS_PERCENT, 0.0, 0.0);
+    near(&facts, fact::LOSS_RATIO, 0.0, 0.0);
     near(&facts, fact::PACKETS_LOST, 0.0, 0.0);
     near(&facts, fact::TIMESTAMP_JUMPS, 0.0, 0.0);
     near(&facts, fact::HELD_FOR_S, 30.0, 0.0);
@@ -125,7 +125,7 @@ fn pictures_out_of_order_and_in_bursts_count_the_same() {
     }
     bench.until(ms(4_650));
     near(&bench.facts(), fact::MEASURED_FPS, 25.0, 1.0);
-    near(&bench.facts(), fact::KEY_FRAME_INTERVAL_S, 1.2, 0.0);
+    near(&bench.facts(), fact::KEYFRAME_INTERVAL_MS, 1200.0, 0.0);
 }
 
 #[test]
@@ -139,9 +139,9 @@ fn without_timestamps_the_arrival_counts() {
     let facts = bench.facts();
     near(&facts, fact::MEASURED_FPS, 1.0, 0.5);
     near(&facts, fact::ARRIVAL_GAP_MS, 990.0, 0.0);
-    let unknown = [fact::JITTER_MS, fact::TIMESTAMP_GAP_MS, fact::TIMESTAMP_JUMPS, fact::LOSS_PERCENT];
+    let unknown = [fact::JITTER_MS, fact::TIMESTAMP_GAP_MS, fact::TIMESTAMP_JUMPS, fact::LOSS_RATIO];
     assert!(unknown.iter().all(|key| num(&facts, key).is_none()), "{facts:?}");
-    assert_eq!(num(&facts, fact::KEY_FRAME_INTERVAL_S), None, "no picture was called a key frame");
+    assert_eq!(num(&facts, fact::KEYFRAME_INTERVAL_MS), None, "no picture was called a key frame");
 }
 
 #[test]
@@ -172,14 +172,14 @@ fn losses_are_counted_and_late_packets_taken_off() {
     }
     let facts = bench.facts();
     near(&facts, fact::PACKETS_LOST, 20.0, 0.0);
-    near(&facts, fact::LOSS_PERCENT, 2.0 * 100.0 / 102.0, 1.0);
+    near(&facts, fact::LOSS_RATIO, 2.0 / 102.0, 1.0);
     assert_eq!(bench.live.last_second(bench.live.now()).lost, Some(2));
     // What is longer ago than the window no longer counts as a part, and still as a number.
     for packet in 1000..2500_u64 {
         bench.send(ms(packet * 10), |p| p.lost = Some(0));
     }
     near(&bench.facts(), fact::PACKETS_LOST, 20.0, 0.0);
-    near(&bench.facts(), fact::LOSS_PERCENT, 0.0, 0.0);
+    near(&bench.facts(), fact::LOSS_RATIO, 0.0, 0.0);
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn pictures_that_cease_make_the_rate_fall() {
     let facts = bench.facts();
     let fps = num(&facts, fact::MEASURED_FPS).expect("known");
     assert!(fps < 35.0, "{fps}");
-    near(&facts, fact::KEY_FRAME_INTERVAL_S, 4.98, 0.1);
+    near(&facts, fact::KEYFRAME_INTERVAL_MS, 4980.0, 0.1);
     near(&facts, fact::ARRIVAL_GAP_MS, 4000.0, 0.1);
 }
 
