@@ -189,6 +189,53 @@ pub mod fact {
     pub const TIMESTAMP_JUMPS: &str = "timestamp_jumps";
     /// Longest silence of a track within the last seconds, in milliseconds (number).
     pub const ARRIVAL_GAP_MS: &str = "arrival_gap_ms";
+    /// What a streaming encoder says it is doing: `idle`, `connecting`, `streaming`, `flushing`, `interrupted`; of a pair the
+    /// first one, and a fault's kind where it could not be asked (text).
+    pub const ENCODER_STATE: &str = "encoder_state";
+    /// Bits per second that an encoder says it sends (integer).
+    pub const ENCODER_BITRATE_BPS: &str = "encoder_bitrate_bps";
+    /// How long an encoder says it has been streaming, in seconds (integer).
+    pub const STREAMING_FOR_S: &str = "streaming_for_s";
+    /// How full an encoder's cache is, in percent (measure).
+    pub const CACHE_PERCENT: &str = "cache_percent";
+    /// Name of the format of the pictures, as an encoder writes it (text, as `1920x1080p29.97`).
+    pub const VIDEO_FORMAT: &str = "video_format";
+    /// Temperature of a device, in degrees Celsius, where it tells one (measure).
+    pub const TEMPERATURE_C: &str = "temperature_c";
+    /// Where an encoder streams to, by the name of the service (text).
+    pub const PLATFORM: &str = "platform";
+    /// Which server of the service, by its name (text).
+    pub const PLATFORM_SERVER: &str = "platform_server";
+    /// Quality that an encoder is set to, by its name (text).
+    pub const QUALITY: &str = "quality";
+    /// Name that people gave a device, else its model (text).
+    pub const DEVICE: &str = "device";
+    /// Model of a device (text).
+    pub const DEVICE_MODEL: &str = "device_model";
+    /// Version of a device's software (text).
+    pub const FIRMWARE: &str = "firmware";
+    /// Protocol by which a device answered, where there are several (text).
+    pub const PROTOCOL: &str = "protocol";
+    /// Age of the answer when it was asked for by another look, in milliseconds (integer).
+    pub const ANSWER_AGE_MS: &str = "answer_age_ms";
+    /// Which encoder of a pair streams: `primary`, `secondary`, `both` or `neither` (text).
+    pub const LIVE_DEVICE: &str = "live_device";
+    /// The same of the second encoder of a pair as [`ENCODER_STATE`] (text).
+    pub const SECONDARY_STATE: &str = "secondary_state";
+    /// The same of the second encoder of a pair as [`ENCODER_BITRATE_BPS`] (integer).
+    pub const SECONDARY_BITRATE_BPS: &str = "secondary_bitrate_bps";
+    /// The same of the second encoder of a pair as [`STREAMING_FOR_S`] (integer).
+    pub const SECONDARY_STREAMING_FOR_S: &str = "secondary_streaming_for_s";
+    /// The same of the second encoder of a pair as [`CACHE_PERCENT`] (measure).
+    pub const SECONDARY_CACHE_PERCENT: &str = "secondary_cache_percent";
+    /// The same of the second encoder of a pair as [`VIDEO_FORMAT`] (text).
+    pub const SECONDARY_VIDEO_FORMAT: &str = "secondary_video_format";
+    /// The same of the second encoder of a pair as [`TEMPERATURE_C`] (measure).
+    pub const SECONDARY_TEMPERATURE_C: &str = "secondary_temperature_c";
+    /// The same of the second encoder of a pair as [`PLATFORM`] (text).
+    pub const SECONDARY_PLATFORM: &str = "secondary_platform";
+    /// The same of the second encoder of a pair as [`DEVICE`] (text).
+    pub const SECONDARY_DEVICE: &str = "secondary_device";
 }
 
 words! {

@@ -24,6 +24,27 @@ impl<'a> Attempt<'a> {
         Self { clock, limit, deadline: Instant::now() + limit, phases: Phases::default(), phase: None }
     }
 
+    /// A look at one of several peers within this look, with the same deadline, for peers that are asked at the same time.
+    /// Its phases are its own until [`Attempt::absorb`].
+    #[must_use]
+    pub fn part(&self) -> Self {
+        Self {
+            clock: self.clock,
+            limit: self.limit,
+            deadline: self.deadline,
+            phases: Phases::default(),
+            phase: self.phase,
+        }
+    }
+
+    /// Takes over the phases of a part.
+    pub fn absorb(&mut self, part: Self) {
+        self.phase = part.phase.or(self.phase);
+        for (phase, took) in part.phases.iter() {
+            self.phases.add(phase, took);
+        }
+    }
+
     /// Runs `f` in `phase` and adds its duration, also when it fails.
     ///
     /// # Errors
@@ -90,6 +111,22 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use model::fault::FaultKind;
+
+    #[tokio::test(start_paused = true)]
+    async fn parts_share_the_deadline_and_one_is_absorbed() {
+        let clock = SystemClock::new();
+        let mut at = Attempt::new(&clock, Duration::from_secs(3));
+        let wait = |s| async move {
+            tokio::time::sleep(Duration::from_secs(s)).await;
+            Ok(s)
+        };
+        let (mut one, mut other) = (at.part(), at.part());
+        let (seen, late) = tokio::join!(one.run(Phase::Connect, wait(2)), other.run(Phase::Tls, wait(9)));
+        assert_eq!((seen, late.map_err(|fault| fault.phase)), (Ok(2), Err(Phase::Tls)));
+        at.absorb(one);
+        assert_eq!((at.phase(), at.phases().get(Phase::Connect)), (Some(Phase::Connect), Some(Duration::from_secs(2))));
+        assert_eq!((at.phases().get(Phase::Tls), at.remaining()), (None, Duration::ZERO));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn phases_add_up_and_the_deadline_names_its_phase() {

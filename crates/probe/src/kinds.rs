@@ -12,10 +12,19 @@ pub(crate) mod mjpeg;
 pub(crate) mod rtmp;
 pub(crate) mod rtsp;
 pub(crate) mod tcp;
+pub(crate) mod web_presenter;
 
 /// Every kind, by name.
-pub static KINDS: &[&Kind] =
-    &[&hls::KIND, &http::KIND, &icecast::KIND, &mjpeg::KIND, &rtmp::KIND, &rtsp::KIND, &tcp::KIND];
+pub static KINDS: &[&Kind] = &[
+    &hls::KIND,
+    &http::KIND,
+    &icecast::KIND,
+    &mjpeg::KIND,
+    &rtmp::KIND,
+    &rtsp::KIND,
+    &tcp::KIND,
+    &web_presenter::KIND,
+];
 
 /// The kind of this name.
 #[must_use]

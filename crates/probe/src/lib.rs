@@ -4,6 +4,7 @@
 //! that is held ([`run`]), what is measured meanwhile ([`live`]) and pictures for the page ([`preview`]). Never judges,
 //! retries, spawns a task of its own or keeps state between looks.
 
+mod api;
 pub mod kind;
 pub mod kinds;
 pub mod live;

@@ -7,6 +7,7 @@
 
 pub mod bad;
 pub mod clock;
+pub mod encoder;
 pub mod http;
 pub mod mjpeg;
 pub mod peer;

@@ -8,7 +8,7 @@ mod rtmp;
 mod streaming;
 
 pub use rtmp::{radio_replies, radio_sound, rtmp_chunks, rtmp_tags, rtmp_values};
-pub use streaming::{m3u8_playlists, mp4_fragments, ts_streams};
+pub use streaming::{device_blocks, m3u8_playlists, mp4_fragments, ts_streams};
 
 use bytes::{Bytes, BytesMut};
 
@@ -20,7 +20,7 @@ use crate::{aac, auth, h264, h265, jpeg, multipart, rtp, rtsp, sdp, tracks, vide
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 20] = [
+pub const BODIES: [(&str, Body); 21] = [
     ("rtsp_decoder", rtsp_decoder),
     ("rtsp_values", rtsp_values),
     ("auth_challenge", auth_challenge),
@@ -41,6 +41,7 @@ pub const BODIES: [(&str, Body); 20] = [
     ("m3u8_playlists", m3u8_playlists),
     ("ts_streams", ts_streams),
     ("mp4_fragments", mp4_fragments),
+    ("device_blocks", device_blocks),
 ];
 
 /// Feeds `bytes` in pieces whose lengths the bytes themselves choose, or whole.

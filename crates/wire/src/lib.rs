@@ -8,6 +8,7 @@ pub mod ac3;
 pub mod audio;
 pub mod auth;
 mod bits;
+pub mod blocks;
 pub mod elementary;
 pub mod fuzz_bodies;
 pub mod h264;

@@ -10,6 +10,7 @@ use model::conf::{Node, Value};
 use model::fault::FaultKind;
 use model::phase::Phase;
 use testkit::bad;
+use testkit::encoder::Encoder;
 use testkit::http::{HttpPeer, Reply};
 use testkit::mjpeg::{Camera, camera};
 use testkit::rtmp::RtmpPeer;
@@ -70,6 +71,7 @@ pub(crate) fn lab(kind: &str) -> Lab {
         "rtmp" => rtmp(),
         "rtsp" => rtsp(),
         "tcp" => tcp(),
+        "web_presenter" => web_presenter(),
         other => panic!("the battery has no good peer for the kind {other}: add an arm to lab() in this file"),
     }
 }
@@ -311,6 +313,45 @@ fn tcp() -> Lab {
         },
         facts: &["peer", "body_bytes"],
         tracks: "",
+    }
+}
+
+fn web_presenter() -> Lab {
+    const BEGIN: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"status\":\"Streaming\",";
+    Lab {
+        path: "",
+        // By text it is tried in tests of its own: the battery knows one port.
+        options: vec![("protocol", text("rest"))],
+        silence: Phase::FirstByte,
+        begin: BEGIN,
+        endless: vec![
+            Endless { begin: "HTTP/1.1 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless { begin: BEGIN, again: b"\"x\":1,", faults: CAPPED },
+            Endless { begin: "", again: b"x", faults: ENDED },
+        ],
+        challenge: "HTTP/1.1 401 No\r\nServer: PLANTED\r\nWWW-Authenticate: Basic realm=\"PLANTED\"\r\nContent-Length: 0\r\n\r\n",
+        good: || {
+            good(async {
+                let peer = Encoder::start().await;
+                Good { url: peer.url(), _peer: Box::new(peer) }
+            })
+        },
+        facts: &[
+            "status_code",
+            "peer",
+            "encoder_state",
+            "encoder_bitrate_bps",
+            "streaming_for_s",
+            "cache_percent",
+            "video_format",
+            "platform",
+            "quality",
+            "device",
+            "device_model",
+            "firmware",
+            "protocol",
+        ],
+        tracks: "unknown 1920x1080 29.97 fps",
     }
 }
 

@@ -6,7 +6,7 @@ use super::pieces;
 use crate::m3u8::{self, Context, Playlist};
 use crate::mp4::{self, Fragments, Init};
 use crate::ts::{self, Inspector};
-use crate::{ac3, elementary, mpeg2};
+use crate::{ac3, blocks, elementary, mpeg2};
 
 /// Playlists of either sort: indices lead somewhere, numbers are numbers, limits hold.
 pub fn m3u8_playlists(bytes: &[u8]) {
@@ -80,5 +80,35 @@ pub fn mp4_fragments(bytes: &[u8]) {
     assert_eq!(whole.tracks(), cut.tracks());
     for track in whole.tracks() {
         assert!(track.fps().is_none_or(|fps| fps.is_finite() && fps >= 0.0));
+    }
+}
+
+/// Blocks of streaming encoders: cuts do not matter, limits hold, and no value shows.
+pub fn device_blocks(bytes: &[u8]) {
+    let read = |whole| {
+        let (mut decoder, mut seen) = (blocks::Decoder::new(), Vec::new());
+        for piece in pieces(bytes, whole) {
+            decoder.push(piece);
+            loop {
+                match decoder.decode() {
+                    Ok(Some(block)) => seen.push(block),
+                    Ok(None) => break,
+                    Err(error) => return (seen, Some(error)),
+                }
+            }
+        }
+        (seen, None)
+    };
+    let (whole, end) = read(true);
+    assert_eq!((&whole, &end), (&read(false).0, &read(false).1));
+    for block in &whole {
+        assert!(!block.header().is_empty() && block.pairs().count() <= blocks::MAX_BLOCK_LINES);
+        for (key, value) in block.pairs() {
+            assert!(block.get(key).is_some());
+            let _ = (blocks::seconds(value), blocks::number(value));
+            if let Some(format) = blocks::video_format(value) {
+                assert!(format.height > 0 && format.fps.is_none_or(|fps| fps.is_finite() && fps > 0.0));
+            }
+        }
     }
 }

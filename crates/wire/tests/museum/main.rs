@@ -79,6 +79,11 @@ fn icy() {
 }
 
 #[test]
+fn blocks() {
+    check("blocks", |bytes, _| rtmp::device(bytes));
+}
+
+#[test]
 fn rtmp() {
     check("rtmp", |bytes, _| rtmp::server(bytes));
 }

@@ -1,4 +1,4 @@
-//! What is seen in a recorded RTMP connection, one line per message, and in replies of radio servers.
+//! What is seen in a recorded RTMP connection, one line per message, in replies of radio servers, and in blocks of encoders.
 
 use bytes::BytesMut;
 use wire::icy::{Dechunker, Scanner, Titles, parse_head};
@@ -71,4 +71,22 @@ pub(crate) fn radio(bytes: &[u8]) -> String {
     out.push_str(&format!("title {:?}, awaited: {}\n", titles.title(), titles.awaits()));
     out.push_str(&format!("{:?}, proven: {}, broken: {}\n", scanner.sound(), scanner.is_proven(), scanner.broken()));
     out
+}
+
+/// Blocks of a streaming encoder.
+pub(crate) fn device(bytes: &[u8]) -> String {
+    let (mut decoder, mut out) = (wire::blocks::Decoder::new(), String::new());
+    decoder.push(bytes);
+    loop {
+        match decoder.decode() {
+            Ok(Some(block)) => {
+                out.push_str(&format!("{}\n", block.header()));
+                for (key, value) in block.pairs() {
+                    out.push_str(&format!("  {key} = {value}\n"));
+                }
+            }
+            Ok(None) => return out,
+            Err(error) => return format!("{out}error: {error}\n"),
+        }
+    }
 }
