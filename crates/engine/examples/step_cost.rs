@@ -13,7 +13,7 @@ use model::expect::Expectations;
 use model::observation::{Look, Observation};
 use model::reading::Depth;
 use model::status::StatusRules;
-use model::target::{Options, Target, TargetId};
+use model::target::{Options, Target, TargetId, Watch};
 use model::time::{Mono, UtcMs};
 
 const TARGETS: usize = 10_000;
@@ -29,6 +29,7 @@ fn target(i: usize) -> Result<Arc<Target>, String> {
         group: None,
         tags: Vec::new(),
         enabled: true,
+        watch: Watch::Periodic,
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(8),
         retries: 0,

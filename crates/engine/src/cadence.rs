@@ -12,6 +12,22 @@ pub const FIRST_LOOKS_WITHIN: Duration = Duration::from_secs(5);
 /// Room that each first look gets at least: 30 targets begin within the 300 ms in which the first look is promised.
 pub const FIRST_LOOK_ROOM: Duration = Duration::from_millis(10);
 
+/// First pause before a session is opened again, after an attempt that failed; doubled by each further one.
+pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+/// Longest such pause.
+pub const BACKOFF_CAP: Duration = Duration::from_secs(60);
+/// Part of a pause that is given up at most, so that those who lost the same server do not all come back in one moment.
+const JITTER_PART: u32 = 4;
+
+/// How long to wait before a session is opened again, after so many attempts in a row that failed. None after none: the
+/// first attempt comes at once. The same for the same target, and different between targets.
+#[must_use]
+pub fn backoff(id: &TargetId, failures: u32) -> Duration {
+    let Some(doubled) = failures.checked_sub(1) else { return Duration::ZERO };
+    let pause = BACKOFF_FIRST.saturating_mul(1_u32.checked_shl(doubled).unwrap_or(u32::MAX)).min(BACKOFF_CAP);
+    pause.saturating_sub(share(id, pause / JITTER_PART))
+}
+
 /// A stable number of an id, evenly spread over all 64 bits.
 fn spread(id: &TargetId) -> u64 {
     // FNV-1a, then the finaliser of SplitMix64: ids that differ in their last digit alone must land far apart.
@@ -120,6 +136,18 @@ mod tests {
             tenths[usize::try_from(at.as_secs()).expect("under ten")] += 1;
         }
         assert!(tenths.iter().all(|n| (60..150).contains(n)), "{tenths:?}");
+    }
+
+    #[test]
+    fn pauses_double_to_a_cap_and_differ_between_targets() {
+        let of = |name: &str| (0..50).map(|n| backoff(&id(name), n)).collect::<Vec<_>>();
+        let (a, b) = (of("cam-1"), of("cam-2"));
+        assert_eq!((a[0], of("cam-1")), (Duration::ZERO, a.clone()));
+        for (n, pause) in a.iter().enumerate().skip(1) {
+            let full = if n < 7 { s(f64::from(1 << (n - 1))) } else { BACKOFF_CAP };
+            assert!(*pause <= full && *pause > full.mul_f64(0.74), "{n}: {pause:?}");
+        }
+        assert!(a[5].abs_diff(b[5]) > Duration::from_millis(100), "{a:?} {b:?}");
     }
 
     #[test]

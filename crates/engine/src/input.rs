@@ -6,7 +6,7 @@ use model::board::Beat;
 use model::conf::Problem;
 use model::event::Event;
 use model::incident::Incident;
-use model::observation::Observation;
+use model::observation::{Observation, Second};
 use model::status::StatusState;
 use model::target::{Target, TargetId};
 use model::time::{Mono, UtcMs};
@@ -95,12 +95,21 @@ pub enum Command {
 pub enum Input {
     /// Time has passed.
     Tick,
-    /// An attempt ended. One input per started look, cancelled ones included.
+    /// An attempt ended, or a session. One input per started look or session, cancelled ones included.
     LookDone {
         /// Which.
         look: LookId,
         /// What it saw. Thrown away when the look was cancelled.
         observation: Box<Observation>,
+    },
+    /// A second of a session in which media flows. The first one of a look says that its session is open.
+    Held {
+        /// Which.
+        look: LookId,
+        /// What is seen and measured now.
+        observation: Box<Observation>,
+        /// What the last second brought.
+        second: Second,
     },
     /// Somebody asks.
     Command(Command, Ticket),
@@ -153,7 +162,14 @@ pub enum Effect {
         /// Attempt within the round, from 1.
         attempt: u32,
     },
-    /// Cancel an attempt; its [`Input::LookDone`] still has to come.
+    /// Open a session and hold it. It counts as a look until it ends.
+    StartSession {
+        /// Its number, to come back in [`Input::Held`] every second and in [`Input::LookDone`] at the end.
+        look: LookId,
+        /// What to hold.
+        target: Arc<Target>,
+    },
+    /// Cancel an attempt or a session; its [`Input::LookDone`] still has to come.
     CancelLook(LookId),
     /// Write to the history.
     Store(Write),

@@ -7,6 +7,7 @@ pub mod cadence;
 pub mod config;
 mod desk;
 pub mod handle;
+mod held;
 pub mod input;
 pub mod looker;
 mod permits;

@@ -1,5 +1,5 @@
-//! How the engine looks at a target: one attempt, by whoever knows how. Owns the containment of an attempt that panics or
-//! does not end, and the probes that were made of targets. Never retries and never judges.
+//! How the engine looks at a target, or holds a session of it: one attempt, by whoever knows how. Owns the containment of an
+//! attempt that panics or does not end, and the probes that were made of targets. Never retries and never judges.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -10,25 +10,36 @@ use std::task::Poll;
 use std::time::Duration;
 
 use model::fault::{Fault, FaultKind};
-use model::observation::{Look, Observation};
+use model::observation::{Look, Observation, Second};
 use model::phase::Phase;
 use model::target::{Target, TargetId};
-use model::time::Clock;
+use model::time::{Clock, UtcMs};
 use probe::kind::{Probe, build};
 use probe::run::{LEAVE, Prober};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Takes one look. The real one is [`Probes`]; tests bring scripted ones.
+/// Takes what is seen and measured in a session, once a second.
+pub type Tell = Box<dyn Fn(Observation, Second) + Send + Sync>;
+
+/// Takes looks and holds sessions. The real one is [`Probes`]; tests bring scripted ones.
 pub trait Looker: Send + Sync + 'static {
     /// One attempt under the target's own deadline. After `cancel` it ends soon; its result is thrown away then.
     fn look(&self, target: Arc<Target>, cancel: CancellationToken) -> BoxFuture<Observation>;
+
+    /// One session: opened under the target's own deadline, then held, and told about at once and every second. Ends with
+    /// the fault that ended it, or soon after `cancel`; its result is thrown away then.
+    fn hold(&self, target: Arc<Target>, cancel: CancellationToken, tell: Tell) -> BoxFuture<Observation>;
 }
 
 /// How long an attempt may outlive its deadline and its leave before it is dropped: only a mistake of ours gets here.
 const OVERTIME: Duration = Duration::from_secs(5);
+/// How long a session in which media flows may say nothing before it is dropped: it notices silence within seconds, so that
+/// only a mistake of ours gets here. A machine that is short of time for some seconds is none.
+const MUTE: Duration = Duration::from_secs(30);
 
 /// One attempt that always ends: a panic and an endless one become internal faults.
 pub(crate) async fn attempt(
@@ -45,6 +56,41 @@ pub(crate) async fn attempt(
         Ok(Ok(observation)) => return (observation, None),
         Ok(Err(words)) => ("the check itself failed", Some(format!("a look at {id}: {words}"))),
         Err(_) => ("the check itself did not end", None),
+    };
+    let look = Look { fault: Some(Fault::new(FaultKind::Internal, Phase::Check, detail)), ..Look::default() };
+    let took = clock.mono().0.saturating_sub(began.0);
+    (Observation { target: id, at, took, attempts: 1, look }, panic)
+}
+
+/// One session that always ends, and never well: a panic and one that goes mute become internal faults.
+pub(crate) async fn session(
+    looker: Arc<dyn Looker>,
+    clock: Arc<dyn Clock>,
+    target: Arc<Target>,
+    cancel: CancellationToken,
+    tell: Tell,
+) -> (Observation, Option<String>) {
+    let (at, began) = (clock.utc(), clock.mono());
+    let id = target.id.clone();
+    let mut limit = target.timeout.saturating_add(LEAVE).saturating_add(OVERTIME);
+    let told = Arc::new(Notify::new());
+    let heard = Arc::clone(&told);
+    let tell: Tell = Box::new(move |seen, second| {
+        heard.notify_one();
+        tell(seen, second);
+    });
+    let mut hold = pin!(contained(async move { looker.hold(target, cancel, tell).await }));
+    let (detail, panic) = loop {
+        tokio::select! {
+            biased;
+            ended = &mut hold => match ended {
+                Ok(seen) if seen.look.fault.is_some() => return (seen, None),
+                Ok(_) => break ("the session ended without a reason", None),
+                Err(words) => break ("the check itself failed", Some(format!("a session of {id}: {words}"))),
+            },
+            () = told.notified() => limit = MUTE,
+            () = tokio::time::sleep(limit) => break ("the check itself did not go on", None),
+        }
     };
     let look = Look { fault: Some(Fault::new(FaultKind::Internal, Phase::Check, detail)), ..Look::default() };
     let took = clock.mono().0.saturating_sub(began.0);
@@ -120,13 +166,26 @@ impl Looker for Probes {
         Box::pin(async move {
             match probe {
                 Ok(probe) => prober.observe(&target, &*probe, &cancel).await,
-                Err(problem) => {
-                    let detail = format!("the target does not fit its kind: {}", target.address.redact(&problem));
-                    let fault = Some(Fault::new(FaultKind::Internal, Phase::Check, detail));
-                    let look = Look { fault, ..Look::default() };
-                    Observation { target: target.id.clone(), at, took: Duration::ZERO, attempts: 1, look }
-                }
+                Err(problem) => unfit(&target, at, &problem),
             }
         })
     }
+
+    fn hold(&self, target: Arc<Target>, cancel: CancellationToken, tell: Tell) -> BoxFuture<Observation> {
+        let probe = self.probe_of(&target);
+        let (prober, at) = (self.prober.clone(), self.clock.utc());
+        Box::pin(async move {
+            match probe {
+                Ok(probe) => prober.hold(&target, &*probe, &cancel, &mut |seen, second| tell(seen, second)).await,
+                Err(problem) => unfit(&target, at, &problem),
+            }
+        })
+    }
+}
+
+/// What is seen of a target whose probe could not be made.
+fn unfit(target: &Target, at: UtcMs, problem: &str) -> Observation {
+    let detail = format!("the target does not fit its kind: {}", target.address.redact(problem));
+    let look = Look { fault: Some(Fault::new(FaultKind::Internal, Phase::Check, detail)), ..Look::default() };
+    Observation { target: target.id.clone(), at, took: Duration::ZERO, attempts: 1, look }
 }

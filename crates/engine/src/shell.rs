@@ -10,7 +10,7 @@ use model::board::Board;
 use model::conf::Problem;
 use model::event::{Event, Part, What};
 use model::limits::{EVENT_BACKLOG, PROBES_AT_ONCE};
-use model::observation::Observation;
+use model::observation::{Observation, Second};
 use model::status::Status;
 use model::target::{Target, TargetId};
 use model::time::{Clock, Mono};
@@ -21,12 +21,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::input::{Answer, Command, CommandError, Effect, Input, Kept, LookId, NewConfig, Now, StoreNow, Ticket};
-use crate::looker::{Looker, attempt};
+use crate::looker::{Looker, attempt, session};
 use crate::state::{State, fingerprint};
 use crate::step::step;
 
 /// Shortest time between two Boards: 20 a second is more than an eye or a browser follows.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
+/// Shortest time between two Boards that differ in nothing but live values: those of a target come once a second, and those of
+/// all of them together.
+const LIVE_EVERY: Duration = Duration::from_millis(500);
 /// Results that are taken from the queue in one turn.
 const RESULTS_AT_ONCE: usize = 256;
 /// Questions that wait for the loop before callers wait themselves.
@@ -54,8 +57,13 @@ pub(crate) enum Ask {
     Stop(oneshot::Sender<()>),
 }
 
-/// The end of an attempt, with the words of its panic.
-type Done = (LookId, Observation, Option<String>);
+/// What a look or a session tells the loop.
+enum Told {
+    /// A second of a session.
+    Live(LookId, Box<Observation>, Second),
+    /// The end of an attempt or a session, with the words of its panic.
+    Done(LookId, Box<Observation>, Option<String>),
+}
 
 /// The loop and what it holds.
 pub(crate) struct Shell {
@@ -64,8 +72,8 @@ pub(crate) struct Shell {
     store: Store,
     looker: Arc<dyn Looker>,
     looks: Tasks,
-    done_tx: mpsc::Sender<Done>,
-    done_rx: mpsc::Receiver<Done>,
+    told_tx: mpsc::Sender<Told>,
+    told_rx: mpsc::Receiver<Told>,
     asks: mpsc::Receiver<Ask>,
     board: watch::Sender<Arc<Board>>,
     events: broadcast::Sender<Arc<Event>>,
@@ -99,7 +107,7 @@ impl Shell {
     ) -> (Self, Ends) {
         let now = Now { utc: clock.utc(), mono: clock.mono() };
         let mut state = State::new(now, now.utc, kept);
-        let (done_tx, done_rx) = mpsc::channel(PROBES_AT_ONCE);
+        let (told_tx, told_rx) = mpsc::channel(PROBES_AT_ONCE);
         let (ask_tx, asks) = mpsc::channel(ASK_QUEUE);
         let (board, board_rx) = watch::channel(state.board(now));
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
@@ -110,8 +118,8 @@ impl Shell {
             store,
             looker,
             looks,
-            done_tx,
-            done_rx,
+            told_tx,
+            told_rx,
             asks,
             board,
             events,
@@ -135,7 +143,7 @@ impl Shell {
             let wake = self.wake();
             let (due, ending) = (tokio::time::sleep_until(wake), self.stopping.is_some());
             tokio::select! {
-                taken = self.done_rx.recv_many(&mut results, RESULTS_AT_ONCE) => debug_assert!(taken > 0),
+                taken = self.told_rx.recv_many(&mut results, RESULTS_AT_ONCE) => debug_assert!(taken > 0),
                 ask = self.asks.recv(), if !ending => {
                     // All handles are gone: nobody can ask for the end any more, so this is it.
                     let ask = ask.unwrap_or_else(|| Ask::Stop(oneshot::channel().0));
@@ -143,8 +151,8 @@ impl Shell {
                 }
                 () = due => self.contained(|shell, now| shell.input(now, Input::Tick)).await,
             }
-            for (look, observation, panic) in results.drain(..) {
-                self.contained(|shell, now| shell.done(now, look, observation, panic)).await;
+            for told in results.drain(..) {
+                self.contained(|shell, now| shell.told(now, told)).await;
             }
             self.contained(Self::publish_when_due).await;
         }
@@ -163,7 +171,13 @@ impl Shell {
         let (now, mono) = (Instant::now(), self.clock.mono());
         let due = |at: Mono| now + at.0.saturating_sub(mono.0).min(IDLE);
         let wake = self.state.next_wake().map_or(now + IDLE, due);
-        if self.state.is_dirty() { wake.min(self.published + PUBLISH_EVERY) } else { wake }
+        if self.state.is_dirty() {
+            wake.min(self.published + PUBLISH_EVERY)
+        } else if self.state.is_live() {
+            wake.min(self.published + LIVE_EVERY)
+        } else {
+            wake
+        }
     }
 
     /// One turn. A panic in it puts the state together again and is told; nothing else ends.
@@ -188,8 +202,9 @@ impl Shell {
         }
         let deadline = Instant::now() + DRAIN;
         while !self.cancels.is_empty() {
-            match tokio::time::timeout_at(deadline, self.done_rx.recv()).await {
-                Ok(Some((look, ..))) => drop(self.cancels.remove(&look)),
+            match tokio::time::timeout_at(deadline, self.told_rx.recv()).await {
+                Ok(Some(Told::Done(look, ..))) => drop(self.cancels.remove(&look)),
+                Ok(Some(Told::Live(..))) => {}
                 Ok(None) | Err(_) => break,
             }
         }
@@ -242,9 +257,15 @@ impl Shell {
         }
     }
 
-    fn done(&mut self, now: Now, look: LookId, observation: Observation, panic: Option<String>) {
+    fn told(&mut self, now: Now, told: Told) {
+        let (look, observation, panic) = match told {
+            Told::Live(look, observation, second) => {
+                return self.input(now, Input::Held { look, observation, second });
+            }
+            Told::Done(look, observation, panic) => (look, observation, panic),
+        };
         self.cancels.remove(&look);
-        self.input(now, Input::LookDone { look, observation: Box::new(observation) });
+        self.input(now, Input::LookDone { look, observation });
         if let Some(words) = panic {
             self.input(now, Input::Panicked(words));
         }
@@ -254,6 +275,7 @@ impl Shell {
         for effect in step(&mut self.state, now, input) {
             match effect {
                 Effect::StartLook { look, target, .. } => self.start(look, target),
+                Effect::StartSession { look, target } => self.hold(look, target),
                 Effect::CancelLook(look) => {
                     if let Some(token) = self.cancels.get(&look) {
                         token.cancel();
@@ -276,12 +298,29 @@ impl Shell {
     fn start(&mut self, look: LookId, target: Arc<Target>) {
         let token = CancellationToken::new();
         self.cancels.insert(look, token.clone());
-        let done = self.done_tx.clone();
+        let told = self.told_tx.clone();
         let name = format!("look {}", target.id);
         let attempt = attempt(Arc::clone(&self.looker), Arc::clone(&self.clock), target, token);
         self.looks.spawn(name, async move {
             let (observation, panic) = attempt.await;
-            let _ = done.send((look, observation, panic)).await;
+            let _ = told.send(Told::Done(look, Box::new(observation), panic)).await;
+        });
+    }
+
+    fn hold(&mut self, look: LookId, target: Arc<Target>) {
+        let token = CancellationToken::new();
+        self.cancels.insert(look, token.clone());
+        let told = self.told_tx.clone();
+        let second = self.told_tx.clone();
+        let tell = Box::new(move |seen: Observation, values: Second| {
+            // A loop that is behind misses a second; the next one tells all that counts.
+            let _ = second.try_send(Told::Live(look, Box::new(seen), values));
+        });
+        let name = format!("session {}", target.id);
+        let session = session(Arc::clone(&self.looker), Arc::clone(&self.clock), target, token, tell);
+        self.looks.spawn(name, async move {
+            let (observation, panic) = session.await;
+            let _ = told.send(Told::Done(look, Box::new(observation), panic)).await;
         });
     }
 
@@ -289,7 +328,8 @@ impl Shell {
     fn publish_when_due(&mut self, _: Now) {
         let changed = self.state.is_dirty() || !self.untold.is_empty();
         let waited = !self.answers.is_empty() || !self.applied.is_empty();
-        if waited || (changed && self.published.elapsed() >= PUBLISH_EVERY) {
+        let age = self.published.elapsed();
+        if waited || (changed && age >= PUBLISH_EVERY) || (self.state.is_live() && age >= LIVE_EVERY) {
             self.publish();
         }
     }
@@ -297,7 +337,7 @@ impl Shell {
     fn publish(&mut self) {
         let now = Now { utc: self.clock.utc(), mono: self.clock.mono() };
         self.published = Instant::now();
-        if self.state.is_dirty() {
+        if self.state.is_dirty() || self.state.is_live() {
             self.board.send_replace(self.state.board(now));
         }
         for event in self.untold.drain(..) {
@@ -322,6 +362,7 @@ fn log(what: &What) {
         What::StatusChanged(id, change) if change.from != Status::Unknown => {
             tracing::info!("{id} is {}, was {}", change.to, change.from);
         }
+        What::SessionEnded(id, why) => tracing::info!("the session of {id} ended: {why}"),
         What::Unwell(Part::Clock, reason) => tracing::warn!("{reason}"),
         _ => {}
     }

@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::board::Beat;
+use model::board::{Beat, TargetNow};
 use model::conf::Problem;
 use model::event::What;
 use model::incident::Incident;
+use model::live::Doing;
+use model::observation::Second;
 use model::status::{Status, StatusChange, StatusState};
-use model::target::{Target, TargetId};
+use model::target::{Target, TargetId, Watch};
 use model::time::{Mono, UtcMs};
 use store::Write;
 
+use crate::cadence;
 use crate::input::{Command, Effect, Input, Kept, LookId, NewConfig, Now, StoreNow, Ticket};
 use crate::permits::SLOW_PER_QUICK;
 use crate::state::State;
@@ -45,6 +48,10 @@ struct Flying {
     attempt: u32,
     cancelled: bool,
     since: Mono,
+    /// A session is held, and is not a look.
+    session: bool,
+    /// Media flows in it.
+    live: bool,
 }
 
 struct World {
@@ -61,6 +68,7 @@ struct World {
     stored: u64,
     judged: u64,
     names: u64,
+    stopped: bool,
 }
 
 impl World {
@@ -80,6 +88,7 @@ impl World {
             stored: 0,
             judged: 0,
             names: 0,
+            stopped: false,
         };
         for _ in 0..8 {
             let t = world.new_target();
@@ -108,13 +117,17 @@ impl World {
             t.retries = u32::try_from(dice.below(3)).expect("small");
             t.rules.fail_after = u32::try_from(1 + dice.below(3)).expect("small");
             t.enabled = dice.below(8) > 0;
+            t.watch = if dice.below(3) == 0 { Watch::Continuous } else { Watch::Periodic };
         })
     }
 
     fn reload(&mut self) {
         let mut new: NewConfig = config(&self.targets);
         (new.probes_at_once, new.probes_per_host) = self.bounds;
+        let stays = |f: &&Flying| f.session && !f.cancelled && self.targets.contains(&f.target);
+        let stay: Vec<LookId> = self.flying.iter().filter(|(_, f)| stays(f)).map(|(look, _)| *look).collect();
         self.step(Input::Config(Box::new(new)));
+        assert!(stay.iter().all(|look| !self.flying[look].cancelled), "a session ended though nothing changed");
     }
 
     fn step(&mut self, input: Input) {
@@ -124,12 +137,18 @@ impl World {
             _ => None,
         };
         let stored = self.stored;
+        let judges = match &input {
+            Input::Held { look, .. } => !self.flying[look].cancelled,
+            Input::Command(Command::TestNow(_), _) => true,
+            _ => false,
+        };
         for effect in step(&mut self.state, now, input) {
             self.effect(effect, now);
         }
         match done {
             Some(f) if f.cancelled => assert_eq!(self.stored, stored, "a cancelled look was judged"),
             Some(_) => assert!(self.stored <= stored + 1, "stored twice"),
+            None if judges => assert!(self.stored <= stored + 1, "stored twice"),
             None => assert_eq!(self.stored, stored, "stored without a look"),
         }
         self.check();
@@ -141,8 +160,15 @@ impl World {
                 assert!(!self.flying.values().any(|f| f.id == target.id), "two looks of {}", target.id);
                 assert!(self.targets.contains(&target), "a look at what is not in effect");
                 assert!(attempt >= 1 && attempt <= target.retries + 1);
-                let flying = Flying { id: target.id.clone(), target, attempt, cancelled: false, since: now.mono };
-                assert!(self.flying.insert(look, flying).is_none(), "a number twice");
+                let watched = target.enabled && !self.disk[&target.id].paused;
+                assert!(target.watch == Watch::Periodic || !watched, "a look in place of a session");
+                self.takes_off(look, target, Some(attempt), now);
+            }
+            Effect::StartSession { look, target } => {
+                assert!(!self.flying.values().any(|f| f.id == target.id), "two sessions of {}", target.id);
+                assert!(self.targets.contains(&target), "a session of what is not in effect");
+                assert_eq!(target.watch, Watch::Continuous);
+                self.takes_off(look, target, None, now);
             }
             Effect::CancelLook(look) => self.flying.get_mut(&look).expect("a look under way").cancelled = true,
             Effect::Reply(ticket, _) => {
@@ -156,6 +182,12 @@ impl World {
                 }
             }
         }
+    }
+
+    fn takes_off(&mut self, look: LookId, target: Arc<Target>, attempt: Option<u32>, now: Now) {
+        let (session, attempt, id) = (attempt.is_none(), attempt.unwrap_or(1), target.id.clone());
+        let flying = Flying { id, target, attempt, cancelled: false, since: now.mono, session, live: false };
+        assert!(self.flying.insert(look, flying).is_none(), "a number twice");
     }
 
     fn write(&mut self, write: Write) {
@@ -219,9 +251,10 @@ impl World {
         self.state.check();
         assert_eq!(self.stored, self.judged);
         assert_eq!(self.flying.len(), self.state.under_way());
-        assert!(self.flying.len() <= self.bounds.0.max(12));
+        let with_permit = || self.flying.values().filter(|f| !f.live);
+        assert!(with_permit().count() <= self.bounds.0.max(12));
         for host in 0..5 {
-            let at = self.flying.values().filter(|f| f.target.address.host() == format!("h{host}.test")).count();
+            let at = with_permit().filter(|f| f.target.address.host() == format!("h{host}.test")).count();
             assert!(at <= self.bounds.1.max(2) * (1 + SLOW_PER_QUICK), "{at} looks at h{host}");
         }
         let board = self.state.board(self.now());
@@ -237,22 +270,57 @@ impl World {
             assert!(status == Status::Unknown || open == status.is_trouble(), "{}: {status}, {open}", spec.id);
             let watched = spec.enabled && !now.paused;
             assert_eq!(watched, status != Status::Paused, "{}: {status}", spec.id);
+            self.check_session(now);
         }
+        for f in self.flying.values().filter(|f| f.session && !f.cancelled) {
+            let t = board.get(&f.id).expect("in effect");
+            assert!(t.spec.enabled && !t.paused, "{} is not watched and goes on", f.id);
+        }
+    }
+
+    fn check_session(&self, now: &TargetNow) {
+        let (spec, id) = (&now.spec, &now.spec.id);
+        let watched = spec.enabled && !now.paused;
+        assert_eq!(now.session.is_some(), watched && !self.stopped && spec.watch == Watch::Continuous, "{id}");
+        let Some(session) = &now.session else { return };
+        let flying = self.flying.values().find(|f| f.id == *id && !f.cancelled);
+        let live = flying.is_some_and(|f| f.live);
+        assert_eq!((session.doing == Doing::Live, session.live.is_some()), (live, live), "{id}");
+        assert!(session.seconds.len() <= model::limits::LIVE_SECONDS);
+        match session.doing {
+            Doing::Waiting { .. } => {
+                // By the monotonic clock: the wall clock may have jumped since the Board's entry was made.
+                let entry = self.state.entries[self.state.by_id[id]].as_ref().expect("a slot in use");
+                let wait = entry.timer.expect("it waits for something").0.saturating_sub(self.mono);
+                assert!(flying.is_none() && wait <= cadence::BACKOFF_CAP.min(spec.interval), "{id} waits {wait:?}");
+            }
+            Doing::Connecting => assert!(!live),
+            Doing::Live => assert!(flying.is_some_and(|f| f.session)),
+        }
+    }
+
+    /// A second of one session.
+    fn lives(&mut self, look: LookId, letter: char) {
+        let flying = self.flying.get_mut(&look).expect("under way");
+        flying.live |= !flying.cancelled;
+        let observation = Box::new(seen(&self.flying[&look].target, letter, self.now()));
+        self.step(Input::Held { look, observation, second: Second::default() });
     }
 
     /// Ends one look, as its kind of day wants it.
     fn finish(&mut self, look: LookId, letter: char) {
         let flying = &self.flying[&look];
         let observation = Box::new(seen(&flying.target, letter, self.now()));
-        let last = flying.attempt > flying.target.retries || matches!(letter, 'p' | 'v' | 'V' | 'a');
+        let session = flying.session;
+        let last = session || flying.attempt > flying.target.retries || matches!(letter, 'p' | 'v' | 'V' | 'a');
         let (wanted, stored) = (!flying.cancelled, self.stored);
         assert!(flying.since.0 <= self.mono);
         self.step(Input::LookDone { look, observation });
         assert_eq!(self.stored - stored, u64::from(wanted && last), "every end of a round is stored once");
     }
 
-    fn any_look(&mut self) -> Option<LookId> {
-        let mut looks: Vec<_> = self.flying.keys().copied().collect();
+    fn any_look(&mut self, which: impl Fn(&Flying) -> bool) -> Option<LookId> {
+        let mut looks: Vec<_> = self.flying.iter().filter(|(_, f)| which(f)).map(|(look, _)| *look).collect();
         looks.sort();
         (!looks.is_empty()).then(|| *self.dice.pick(&looks))
     }
@@ -287,7 +355,7 @@ impl World {
     fn edit_config(&mut self) {
         let n = u64::try_from(self.targets.len()).expect("small");
         let any = usize::try_from(self.dice.below(n)).expect("small");
-        match self.dice.below(6) {
+        match self.dice.below(8) {
             0 if n > 3 => drop(self.targets.remove(any)),
             1 if n < 14 => {
                 let t = self.new_target();
@@ -299,6 +367,11 @@ impl World {
                 let fresh = self.new_target().id.clone();
                 Arc::make_mut(&mut self.targets[any]).id = fresh; // the address stays: a rename
             }
+            5 => {
+                let t = Arc::make_mut(&mut self.targets[any]);
+                t.watch = if t.watch == Watch::Periodic { Watch::Continuous } else { Watch::Periodic };
+            }
+            6 => Arc::make_mut(&mut self.targets[any]).name.push('!'), // a session goes on under another name
             _ => {
                 self.bounds = (4 + usize::try_from(self.dice.below(8)).expect("small"), 1);
                 self.targets.rotate_left(any);
@@ -312,8 +385,12 @@ impl World {
             0..45 => {
                 let letters = ['p', 'p', 'p', 'v', 'V', 't', 't', 'r', 'a'];
                 let letter = *self.dice.pick(&letters);
-                if let Some(look) = self.any_look() {
-                    self.finish(look, letter);
+                let Some(look) = self.any_look(|_| true) else { return };
+                // A session that opens or goes on tells a second; only a fault ends it.
+                match letter {
+                    'p' | 'v' | 'V' if self.flying[&look].session => self.lives(look, letter),
+                    't' if self.flying[&look].live => self.finish(look, 's'),
+                    letter => self.finish(look, letter),
                 }
             }
             45..80 => {
@@ -357,15 +434,21 @@ impl World {
     /// Every peer answers at once from here on: soon nothing is late, everything watched is up, nobody waits.
     fn settle(&mut self) {
         for _ in 0..20_000 {
-            if let Some(look) = self.any_look() {
-                self.finish(look, 'p');
+            if let Some(look) = self.any_look(|f| !f.live || f.cancelled) {
+                match &self.flying[&look] {
+                    f if f.session && !f.cancelled => self.lives(look, 'v'),
+                    f => self.finish(look, if f.session { 's' } else { 'p' }),
+                }
                 continue;
             }
+            let lives: Vec<LookId> = self.flying.iter().filter(|(_, f)| f.live).map(|(look, _)| *look).collect();
+            lives.into_iter().for_each(|look| self.lives(look, 'v'));
             let wake = self.state.next_wake();
             assert!(wake.is_none_or(|at| at.0 > self.mono), "something is overdue");
             let Some(at) = wake.filter(|at| at.0 < Duration::from_secs(100_000_000)) else { break };
             let board = self.state.board(self.now());
-            let good = |t: &Arc<model::board::TargetNow>| matches!(t.state.status, Status::Up | Status::Paused);
+            let live = |t: &TargetNow| t.session.as_ref().is_none_or(|s| s.doing == Doing::Live);
+            let good = |t: &Arc<TargetNow>| matches!(t.state.status, Status::Up | Status::Paused) && live(t);
             if self.asked.is_empty() && board.targets.iter().all(good) && self.dice.below(50) == 0 {
                 break;
             }
@@ -377,6 +460,22 @@ impl World {
             assert_eq!((t.state.status, t.incident.is_none()), (Status::Up, true), "{}", t.spec.id);
             assert!(t.next_due.is_some(), "{} waits for nothing", t.spec.id);
         }
+        let held = |t: &&Arc<Target>| t.watch == Watch::Continuous && t.enabled && !self.disk[&t.id].paused;
+        let (wanted, live) =
+            (self.targets.iter().filter(held).count(), self.flying.values().filter(|f| f.live).count());
+        assert_eq!(wanted, live, "every target to be held is held");
+    }
+
+    /// The end: whatever is under way is cancelled, and nothing begins any more.
+    fn stop(&mut self) {
+        self.stopped = true;
+        self.step(Input::Stop);
+        assert!(self.flying.values().all(|f| f.cancelled), "something goes on");
+        while let Some(look) = self.any_look(|_| true) {
+            self.finish(look, 's');
+        }
+        self.step(Input::Tick);
+        assert!(self.flying.is_empty() && self.state.next_wake().is_none());
     }
 }
 
@@ -407,6 +506,7 @@ fn whatever_happens_the_invariants_hold() {
             world.one();
         }
         world.settle();
+        world.stop();
         assert!(world.stored > 100, "seed {seed}: hardly anything happened ({})", world.stored);
     }
 }

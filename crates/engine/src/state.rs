@@ -7,14 +7,16 @@ use std::time::Duration;
 use model::board::{Beat, Board, Health, TargetNow};
 use model::event::{Event, Part, What};
 use model::incident::Incident;
+use model::live::{Doing, SessionNow};
 use model::observation::Observation;
 use model::status::StatusState;
-use model::target::{Target, TargetId};
+use model::target::{Target, TargetId, Watch};
 use model::time::{Mono, UtcMs};
 use model::verdict::Verdict;
 use store::Write;
 
 use crate::cadence::Punctuality;
+use crate::held::Held;
 use crate::input::{Effect, Kept, LookId, Now, Ticket};
 use crate::permits::{HostKey, Lane, Permits, Place};
 use crate::step::media::Shape;
@@ -22,14 +24,16 @@ use crate::step::media::Shape;
 /// What a target is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Run {
-    /// Nothing; its timer names the next look, unless it is not watched.
+    /// Nothing; its timer names the next look or session, unless it is not watched.
     Idle,
     /// Wants to look and waits for a permit.
     Waiting(Place),
     /// Wants to look; a cancelled look of the same target has not come back yet.
     Blocked,
-    /// A look is under way.
+    /// A look is under way, or a session is being opened.
     Looking(LookId),
+    /// Media flows in a session; its timer names the next judgement.
+    Holding(LookId),
     /// Between two attempts of a round; its timer names the next one.
     Resting,
 }
@@ -37,7 +41,7 @@ pub(crate) enum Run {
 /// What wakes the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// A target wants to look: its round begins, or its next attempt.
+    /// A target wants to look: its round begins, or its next attempt; or its session is to be judged.
     Slot(usize),
     /// A look that should have been answered.
     Hangs(LookId),
@@ -71,6 +75,10 @@ pub(crate) struct Entry {
     pub(crate) hangs: bool,
     /// Who waits for the result of the round under way.
     pub(crate) askers: Vec<Ticket>,
+    /// What is remembered of its session, of a target that is watched continuously.
+    pub(crate) held: Held,
+    /// Number of its newest change other than in live values.
+    pub(crate) revision: u64,
     /// The entry as on the Board; `None` when it has to be made again.
     pub(crate) shown: Option<Arc<TargetNow>>,
 }
@@ -81,8 +89,14 @@ impl Entry {
         self.spec.enabled && !self.paused
     }
 
+    /// Whether it is to be watched by a session. A look at one that is paused is a look.
+    pub(crate) fn holds(&self) -> bool {
+        self.spec.watch == Watch::Continuous && self.watched()
+    }
+
     fn show(&self, now: Now) -> Arc<TargetNow> {
-        let due = self.timer.filter(|_| matches!(self.run, Run::Idle | Run::Resting));
+        let due = self.timer.filter(|_| matches!(self.run, Run::Idle | Run::Resting | Run::Holding(_)));
+        let next_due = due.map(|at| now.utc.plus(at.0.saturating_sub(now.mono.0)));
         Arc::new(TargetNow {
             spec: Arc::clone(&self.spec),
             state: self.state.clone(),
@@ -91,16 +105,38 @@ impl Entry {
             verdict: self.last.as_ref().map(|(_, v)| Arc::clone(v)),
             beats: Arc::clone(&self.beats),
             incident: self.incident.clone(),
-            next_due: due.map(|at| now.utc.plus(at.0.saturating_sub(now.mono.0))),
+            next_due,
+            session: self.session(next_due),
+            revision: self.revision,
+        })
+    }
+
+    /// The session as it is now; `until` is when the next one is opened, where there is none.
+    fn session(&self, until: Option<UtcMs>) -> Option<SessionNow> {
+        let doing = match self.run {
+            _ if !self.holds() => return None,
+            Run::Holding(_) => Doing::Live,
+            Run::Looking(_) | Run::Waiting(_) | Run::Blocked => Doing::Connecting,
+            Run::Idle | Run::Resting => Doing::Waiting { until: until? },
+        };
+        Some(SessionNow {
+            doing,
+            since: self.held.since,
+            reconnects: self.held.reconnects(),
+            live: self.held.live.clone(),
+            seconds: self.held.seconds.iter().copied().collect(),
         })
     }
 }
 
-/// A look under way.
+/// A look under way, or a session.
 pub(crate) struct UnderWay {
     pub(crate) target: TargetId,
     pub(crate) host: HostKey,
-    pub(crate) lane: Lane,
+    /// The permit that it holds; a session in which media flows holds none.
+    pub(crate) lane: Option<Lane>,
+    /// It is a session.
+    pub(crate) session: bool,
     /// Its result is wanted. False once it was cancelled.
     pub(crate) wanted: bool,
     /// Key in the timers while it may still be found to hang.
@@ -134,7 +170,10 @@ pub struct State {
     pub(crate) punctuality: Punctuality,
     pub(crate) out: Vec<Effect>,
     version: u64,
+    revision: u64,
     dirty: bool,
+    /// Live values differ from those on the Board.
+    lives: bool,
     shown: Arc<[Arc<TargetNow>]>,
     index: Arc<BTreeMap<TargetId, usize>>,
     reordered: bool,
@@ -166,7 +205,9 @@ impl State {
             punctuality: Punctuality::default(),
             out: Vec::new(),
             version: 0,
+            revision: 0,
             dirty: true,
+            lives: false,
             shown: Arc::from([]),
             index: Arc::default(),
             reordered: false,
@@ -178,6 +219,8 @@ impl State {
     pub fn continue_from(&mut self, last_look: LookId, board: &Board) {
         self.last_look = self.last_look.max(last_look.0);
         self.version = self.version.max(board.version);
+        let newest = board.targets.iter().map(|t| t.revision).max();
+        self.revision = self.revision.max(newest.unwrap_or_default());
         self.hash.clone_from(&board.config_hash);
     }
 
@@ -193,10 +236,16 @@ impl State {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// Whether the Board differs from the one made last.
+    /// Whether the Board differs from the one made last in more than live values.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
         self.dirty
+    }
+
+    /// Whether live values differ from those on the Board made last.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.lives
     }
 
     /// Looks under way, cancelled ones included.
@@ -226,7 +275,7 @@ impl State {
             self.reordered = false;
         }
         self.shown = shown.into();
-        self.dirty = false;
+        (self.dirty, self.lives) = (false, false);
         self.version += 1;
         Arc::new(Board {
             at: now.utc,
@@ -244,7 +293,7 @@ impl State {
     #[cfg(test)]
     pub(crate) fn check(&self) {
         self.permits.check();
-        assert_eq!(self.permits.in_use(), self.looks.len());
+        assert_eq!(self.permits.in_use(), self.looks.values().filter(|l| l.lane.is_some()).count());
         assert_eq!(self.busy.len(), self.looks.len());
         assert_eq!(self.order.len(), self.by_id.len());
         let slots = self.timers.iter().filter(|(_, t)| matches!(t, Timer::Slot(_))).count();
@@ -258,9 +307,15 @@ impl State {
                 Run::Looking(look) => {
                     entry.timer.is_none() && self.busy.get(id) == Some(&look) && self.looks[&look].wanted
                 }
+                Run::Holding(look) => {
+                    let under_way = &self.looks[&look];
+                    let held = under_way.session && under_way.wanted && under_way.lane.is_none();
+                    held && self.busy.get(id) == Some(&look) && entry.timer.is_some() && entry.holds()
+                }
                 Run::Resting => entry.timer.is_some(),
             };
             assert!(fits, "{id}: {:?} with timer {:?}", entry.run, entry.timer);
+            assert_eq!(entry.held.live.is_some(), matches!(entry.run, Run::Holding(_)), "{id}: {:?}", entry.run);
             assert!(entry.shown.as_ref().is_none_or(|s| s.spec == entry.spec && s.state == entry.state), "{id}: stale");
         }
     }
@@ -272,6 +327,16 @@ impl State {
     /// Marks a target for the next Board.
     pub(crate) fn touch(&mut self, slot: usize) {
         self.dirty = true;
+        self.revision += 1;
+        let revision = self.revision;
+        if let Some(entry) = self.entry(slot) {
+            (entry.shown, entry.revision) = (None, revision);
+        }
+    }
+
+    /// Marks the live values of a target for a Board soon.
+    pub(crate) fn lives(&mut self, slot: usize) {
+        self.lives = true;
         if let Some(entry) = self.entry(slot) {
             entry.shown = None;
         }

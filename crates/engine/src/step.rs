@@ -2,6 +2,7 @@
 //! goes out as values. No I/O, no clock, no randomness: the same inputs give the same effects.
 
 mod health;
+pub(crate) mod hold;
 mod judged;
 mod looks;
 pub(crate) mod media;
@@ -25,12 +26,13 @@ pub fn step(state: &mut State, now: Now, input: Input) -> Vec<Effect> {
     match input {
         Input::Tick => {}
         Input::LookDone { look, observation } => state.look_done(now, look, *observation),
+        Input::Held { look, observation, second } => state.held(now, look, *observation, second),
         Input::Command(command, ticket) => state.command(now, &command, ticket),
         Input::Config(config) => state.configure(now, *config),
         Input::ConfigRejected(problems) => state.config_rejected(now, problems),
         Input::Store(store) => state.store_says(now, store),
         Input::Panicked(what) => state.panicked(now, &what),
-        Input::Stop => state.stop(),
+        Input::Stop => state.stop(now),
     }
     state.tick(now);
     std::mem::take(&mut state.out)

@@ -6,11 +6,11 @@ use std::time::Duration;
 use model::address::Address;
 use model::expect::Expectations;
 use model::fault::{Fault, FaultKind};
-use model::observation::{Look, Observation};
+use model::observation::{Look, Observation, Second};
 use model::phase::Phase;
 use model::reading::{Depth, Media, Track};
 use model::status::StatusRules;
-use model::target::{Options, Target, TargetId};
+use model::target::{Options, Target, TargetId, Watch};
 use model::time::{Mono, UtcMs};
 
 use crate::input::{NewConfig, Now};
@@ -38,6 +38,7 @@ pub(crate) fn target_at(name: &str, host: &str, change: impl FnOnce(&mut Target)
         group: None,
         tags: Vec::new(),
         enabled: true,
+        watch: Watch::Periodic,
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(8),
         retries: 0,
@@ -67,13 +68,14 @@ pub(crate) fn config(targets: &[Arc<Target>]) -> NewConfig {
 }
 
 /// What a look saw, by a letter: `p` passes, `v` passes with a video track of 640x360, `V` with one of 1280x720, `t` timed
-/// out, `r` refused, `a` wants a password.
+/// out, `r` refused, `a` wants a password, `s` silent.
 pub(crate) fn seen(target: &Target, letter: char, now: Now) -> Observation {
     let fault = |kind| Some(Fault::new(kind, Phase::Connect, format!("saw {letter}")));
     let mut look = Look::default();
     match letter {
         't' => look.fault = fault(FaultKind::TimedOut),
         'r' => look.fault = fault(FaultKind::Refused),
+        's' => look.fault = Some(Fault::new(FaultKind::Stale, Phase::Media, "saw s")),
         'a' => look.fault = fault(FaultKind::AuthRequired),
         'v' | 'V' => {
             let mut track = Track::new(Media::Video, "h264");
@@ -131,16 +133,40 @@ impl model::time::Clock for PausedClock {
 }
 
 /// Looks by the name of the target: `hole...` times out, `refused...` is refused, `panics...` panics, `slow...` takes a
-/// second; everything else passes after 20 ms. Notes when each look began and how many were under way.
+/// second; everything else passes after 20 ms. Sessions begin in the same way; those of `flaps...` end after 2 s, all others
+/// last while [`Scripted::cut`] does not cut them. Notes when each look began and how many were under way.
 pub(crate) struct Scripted {
     clock: Arc<dyn model::time::Clock>,
     begun: std::sync::Mutex<Vec<(TargetId, Mono)>>,
     under_way: Arc<std::sync::Mutex<std::collections::BTreeMap<TargetId, usize>>>,
+    /// While true, nobody sends media and nobody lets anybody in.
+    cut: tokio::sync::watch::Sender<bool>,
 }
 
 impl Scripted {
     pub(crate) fn new(clock: Arc<dyn model::time::Clock>) -> Arc<Self> {
-        Arc::new(Self { clock, begun: std::sync::Mutex::default(), under_way: Arc::default() })
+        let cut = tokio::sync::watch::Sender::new(false);
+        Arc::new(Self { clock, begun: std::sync::Mutex::default(), under_way: Arc::default(), cut })
+    }
+
+    /// Ends every session, and lets nobody in until `cut` is false again.
+    pub(crate) fn cut(&self, cut: bool) {
+        self.cut.send_replace(cut);
+    }
+
+    /// Looks and sessions of a target that are under way.
+    pub(crate) fn under_way(&self, name: &str) -> usize {
+        self.under_way.lock().expect("no panic while locked").get(&id(name)).copied().unwrap_or_default()
+    }
+
+    fn counter(&self) -> impl Fn(&TargetId, bool) + Send + 'static {
+        let under_way = Arc::clone(&self.under_way);
+        move |id: &TargetId, begins: bool| {
+            let mut under_way = under_way.lock().expect("no panic while locked");
+            let count = under_way.entry(id.clone()).or_default();
+            *count = if begins { *count + 1 } else { *count - 1 };
+            assert!(*count <= 1, "two looks of {id}");
+        }
     }
 
     /// Beginnings of all looks at targets whose id begins so, by target.
@@ -170,22 +196,11 @@ impl crate::looker::Looker for Scripted {
         cancel: tokio_util::sync::CancellationToken,
     ) -> crate::looker::BoxFuture<Observation> {
         self.begun.lock().expect("no panic while locked").push((target.id.clone(), self.clock.mono()));
-        let (under_way, clock) = (Arc::clone(&self.under_way), Arc::clone(&self.clock));
-        let count = move |id: &TargetId, begins: bool| {
-            let mut under_way = under_way.lock().expect("no panic while locked");
-            let count = under_way.entry(id.clone()).or_default();
-            *count = if begins { *count + 1 } else { *count - 1 };
-            assert!(*count <= 1, "two looks of {id}");
-        };
+        let (count, clock) = (self.counter(), Arc::clone(&self.clock));
         Box::pin(async move {
             let name = target.id.as_str();
             assert!(!name.starts_with("panics"), "planned panic of {name}");
-            let (letter, took) = match name {
-                n if n.starts_with("hole") => ('t', target.timeout),
-                n if n.starts_with("refused") => ('r', Duration::from_millis(1)),
-                n if n.starts_with("slow") => ('p', Duration::from_secs(1)),
-                _ => ('p', Duration::from_millis(20)),
-            };
+            let (letter, took) = manner(&target);
             count(&target.id, true);
             let at = clock.utc();
             tokio::select! {
@@ -196,6 +211,58 @@ impl crate::looker::Looker for Scripted {
             let now = Now { utc: at, mono: clock.mono() };
             seen(&target, letter, now)
         })
+    }
+
+    fn hold(
+        &self,
+        target: Arc<Target>,
+        cancel: tokio_util::sync::CancellationToken,
+        tell: crate::looker::Tell,
+    ) -> crate::looker::BoxFuture<Observation> {
+        self.begun.lock().expect("no panic while locked").push((target.id.clone(), self.clock.mono()));
+        let (count, clock, mut cut) = (self.counter(), Arc::clone(&self.clock), self.cut.subscribe());
+        Box::pin(async move {
+            let name = target.id.as_str();
+            assert!(!name.starts_with("panics"), "planned panic of {name}");
+            count(&target.id, true);
+            let now = || Now { utc: clock.utc(), mono: clock.mono() };
+            let (mut letter, took) = manner(&target);
+            let session = async {
+                tokio::time::sleep(took).await;
+                if letter != 'p' || *cut.borrow() {
+                    return if letter == 'p' { 'r' } else { letter };
+                }
+                let mut every = tokio::time::interval(Duration::from_secs(1));
+                for second in 0_u32.. {
+                    tokio::select! {
+                        _ = every.tick() => {}
+                        _ = cut.wait_for(|cut| *cut) => return 's',
+                    }
+                    if name.starts_with("flaps") && second == 2 {
+                        return 's';
+                    }
+                    let bits = if second == 0 { 0 } else { 1000 };
+                    tell(seen(&target, 'v', now()), Second { bits, ..Second::default() });
+                }
+                's'
+            };
+            tokio::select! {
+                ended = session => letter = ended,
+                () = cancel.cancelled() => {}
+            }
+            count(&target.id, false);
+            seen(&target, letter, now())
+        })
+    }
+}
+
+/// What comes of a look at a target, and when.
+fn manner(target: &Target) -> (char, Duration) {
+    match target.id.as_str() {
+        n if n.starts_with("hole") => ('t', target.timeout),
+        n if n.starts_with("refused") => ('r', Duration::from_millis(1)),
+        n if n.starts_with("slow") => ('p', Duration::from_secs(1)),
+        _ => ('p', Duration::from_millis(20)),
     }
 }
 

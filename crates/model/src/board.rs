@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::conf::Problem;
 use crate::event::Part;
 use crate::incident::Incident;
+use crate::live::SessionNow;
 use crate::observation::Observation;
 use crate::status::{Status, StatusState};
 use crate::target::{Target, TargetId};
@@ -42,8 +43,12 @@ pub struct TargetNow {
     pub beats: Arc<[Beat]>,
     /// The open incident.
     pub incident: Option<Incident>,
-    /// When the next look is due.
+    /// When the next look is due; of a held session, when it is judged next.
     pub next_due: Option<UtcMs>,
+    /// The session, of a target that is watched continuously and now.
+    pub session: Option<SessionNow>,
+    /// Counts up with every change of this target except its live values, which change every second.
+    pub revision: u64,
 }
 
 /// How StreamPulse itself is.

@@ -60,6 +60,10 @@ pub enum What {
     IncidentClosed(Incident),
     /// Codec, resolution or the set of tracks changed.
     MediaChanged(TargetId, String),
+    /// Media flows in the session of a target that is watched continuously.
+    SessionOpened(TargetId),
+    /// Such a session ended by itself: why.
+    SessionEnded(TargetId, String),
     /// A configuration took effect: hash, and ids added, changed and removed.
     ConfigApplied {
         /// SHA-256 of the file in hex.

@@ -12,6 +12,7 @@ pub mod expect;
 pub mod fault;
 pub mod incident;
 pub mod limits;
+pub mod live;
 pub mod observation;
 pub mod phase;
 pub mod reading;

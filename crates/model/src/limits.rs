@@ -24,6 +24,8 @@ pub const PROBES_AT_ONCE: usize = 1024;
 pub const PROBES_AT_ONCE_PER_HOST: usize = 4;
 /// Beats of a target that are kept on the Board (the bar on the page shows up to this many).
 pub const BEATS_ON_BOARD: usize = 60;
+/// Seconds of live values of a held session that are kept on the Board (the chart on the page shows them).
+pub const LIVE_SECONDS: usize = 60;
 /// Events that a slow subscriber may be behind before it must start anew from the Board.
 pub const EVENT_BACKLOG: usize = 1024;
 /// Rows waiting for the store's writer before new ones are counted as lost.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::conf::Value;
 use crate::expect::Expectations;
+use crate::phase::words;
 use crate::reading::Depth;
 use crate::status::StatusRules;
 
@@ -76,6 +77,16 @@ impl fmt::Debug for TargetId {
     }
 }
 
+words! {
+    /// How a target is watched.
+    Watch {
+        /// One look after another, each with a connection of its own.
+        Periodic = "periodic",
+        /// One session is held, and its media is measured every second.
+        Continuous = "continuous",
+    }
+}
+
 /// Settings of one kind, already checked against its fields. `Debug` shows only the keys: values may be secrets.
 #[derive(Clone, Default, PartialEq)]
 pub struct Options(pub BTreeMap<String, Value>);
@@ -103,9 +114,11 @@ pub struct Target {
     pub tags: Vec<String>,
     /// Whether it is watched at all.
     pub enabled: bool,
-    /// From the start of one look to the start of the next.
+    /// By looks or by a session that is held.
+    pub watch: Watch,
+    /// From the start of one look to the start of the next; of a held session, from one judgement to the next.
     pub interval: Duration,
-    /// Deadline of one look.
+    /// Deadline of one look; of a held session, until media flows.
     pub timeout: Duration,
     /// Further attempts within a round after a fault that may pass.
     pub retries: u32,

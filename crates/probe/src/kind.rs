@@ -88,7 +88,7 @@ pub const HOLD_FIELDS: [Field; 1] = [Field::new(
 .default("1500ms")];
 
 /// Keys of a target that every kind has and the loader owns: no kind may use one of them for itself.
-pub const COMMON_KEYS: [&str; 16] = [
+pub const COMMON_KEYS: [&str; 17] = [
     "id",
     "name",
     "url",
@@ -96,6 +96,7 @@ pub const COMMON_KEYS: [&str; 16] = [
     "group",
     "tags",
     "enabled",
+    "watch",
     "interval",
     "timeout",
     "retries",

@@ -175,7 +175,7 @@ pub(super) mod tests {
     use model::expect::Expectations;
     use model::reading::{Depth, Media, Severity, Track};
     use model::status::StatusRules;
-    use model::target::{Options, TargetId};
+    use model::target::{Options, TargetId, Watch};
     use net::clock::SystemClock;
     use std::collections::BTreeMap;
 
@@ -189,7 +189,8 @@ pub(super) mod tests {
             group: None,
             tags: Vec::new(),
             enabled: true,
-            interval: Duration::from_secs(10),
+            watch: Watch::Periodic,
+        interval: Duration::from_secs(10),
             timeout: Duration::from_secs(3),
             retries: 0,
             depth: Depth::Media,

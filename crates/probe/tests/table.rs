@@ -8,7 +8,7 @@ use model::conf::{Node, Section, Value};
 use model::expect::Expectations;
 use model::reading::Depth;
 use model::status::StatusRules;
-use model::target::{Options, Target, TargetId};
+use model::target::{Options, Target, TargetId, Watch};
 use probe::kind::{self, COMMON_KEYS, Kind};
 use probe::kinds::{KINDS, by_name, guess};
 use saphyr_parser::{Event, Parser};
@@ -75,6 +75,7 @@ fn example(kind: &'static Kind) -> Target {
         group: None,
         tags: Vec::new(),
         enabled: true,
+        watch: Watch::Periodic,
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(8),
         retries: 0,

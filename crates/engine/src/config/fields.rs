@@ -29,6 +29,8 @@ const KBPS: Type = Type::Number { min: 0.1, max: 10_000_000.0 };
 const PERCENT: Type = Type::Number { min: 0.0, max: 100.0 };
 const SPAN: Type = Type::Duration { min: Duration::from_millis(1), max: DAY };
 
+/// Words for `watch`, as in `model::target::Watch`.
+const WATCHES: &[&str] = &["periodic", "continuous"];
 /// Words for `depth`, as in `model::reading::Depth`.
 const DEPTHS: &[&str] = &["reach", "describe", "media"];
 
@@ -111,6 +113,7 @@ const RETRIES: Field = Field::new(
 )
 .default("0");
 const DEPTH: Field = Field::new("depth", Type::Choice(DEPTHS), "How deep to look at media: `reach` (it answers), `describe` (it describes the stream), `media` (packets of every track arrive). For kinds that carry media.").default("media");
+const WATCH: Field = Field::new("watch", Type::Choice(WATCHES), "`periodic`: one look after another, each with a connection of its own. `continuous`: one session is held, its media is measured every second, packets that stop are noticed within 2 s, and a session that ended is opened again. Then `interval` is from one judgement to the next, `timeout` the deadline until media flows, and `retries` has no effect. For kinds that can hold a session; in `defaults` and templates it is meant for those alone.").default("periodic");
 const FAIL_AFTER: Field = Field::new(
     "fail_after",
     Type::Integer { min: 1, max: MAX_THRESHOLD },
@@ -130,11 +133,11 @@ const EXPECTED: Field = Field::new(
 );
 
 /// Keys of `defaults`, which are also those of every target.
-pub(super) static DEFAULTS: [Field; 10] =
-    [GROUP, TAGS, ENABLED, INTERVAL, TIMEOUT, RETRIES, DEPTH, FAIL_AFTER, RECOVER_AFTER, EXPECTED];
+pub(super) static DEFAULTS: [Field; 11] =
+    [GROUP, TAGS, ENABLED, WATCH, INTERVAL, TIMEOUT, RETRIES, DEPTH, FAIL_AFTER, RECOVER_AFTER, EXPECTED];
 
 /// Keys of a target, whatever its kind.
-pub(super) static TARGET: [Field; 15] = [
+pub(super) static TARGET: [Field; 16] = [
     Field::new(
         "name",
         TEXT,
@@ -160,6 +163,7 @@ pub(super) static TARGET: [Field; 15] = [
         Type::List(&TEXT),
         "Name of a template, or a list of names; later ones go before earlier ones, the target's own keys before all.",
     ),
+    WATCH,
     INTERVAL,
     TIMEOUT,
     RETRIES,

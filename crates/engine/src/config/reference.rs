@@ -42,7 +42,8 @@ fn section(doc: &SectionDoc, out: &mut String) {
     if doc.name.starts_with("kind:") {
         let schemes = doc.schemes.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ");
         let media = if doc.media { "Carries media." } else { "Carries no media: `depth` has no effect." };
-        let _ = write!(out, "\nURL schemes: {schemes}. {media}\n");
+        let holds = if doc.holds { " Can be watched continuously." } else { "" };
+        let _ = write!(out, "\nURL schemes: {schemes}. {media}{holds}\n");
     }
     if let Some(example) = doc.example {
         let _ = write!(out, "\n```yaml\n{}\n```\n", example.trim_end());

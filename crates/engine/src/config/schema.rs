@@ -20,6 +20,8 @@ pub struct SectionDoc {
     pub schemes: &'static [&'static str],
     /// Whether the kind carries media, so that `depth` and the media expectations apply.
     pub media: bool,
+    /// Whether the kind can hold a session, so that `watch: continuous` applies.
+    pub holds: bool,
     /// The keys, in the order in which a form shows them.
     pub fields: Vec<Field>,
 }
@@ -33,6 +35,7 @@ pub fn describe() -> Vec<SectionDoc> {
         example: None,
         schemes: &[],
         media: true,
+        holds: true,
         fields: fields.to_vec(),
     };
     let mut all = vec![
@@ -50,6 +53,7 @@ pub fn describe() -> Vec<SectionDoc> {
         example: Some(kind.example),
         schemes: kind.schemes,
         media: kind.media,
+        holds: kind.holds,
         fields: kind.fields.to_vec(),
     }));
     all

@@ -8,7 +8,7 @@ use model::expect::{BOUNDS, Bound, Expectations, Side};
 use model::limits::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, MAX_TIMEOUT};
 use model::reading::Depth;
 use model::status::StatusRules;
-use model::target::{Options, Target, TargetId};
+use model::target::{Options, Target, TargetId, Watch};
 use probe::kind::Kind;
 use probe::kinds::{self, KINDS};
 
@@ -60,6 +60,8 @@ pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings:
         warnings.push(Problem::new(common.place_of("depth"), common.path_of("depth"), message));
     }
     warn_of_limits(&expect, timeout, source, warnings);
+    let depth = common.text("depth").and_then(|d| Depth::from_word(&d)).unwrap_or(Depth::Media);
+    let watch = watch(&common, kind, depth, source, problems, warnings);
     let count = |key| common.integer(key).and_then(|n| u32::try_from(n).ok());
     let defaults = StatusRules::default();
     let target = Target {
@@ -70,10 +72,11 @@ pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings:
         group: common.text("group").filter(|g| !g.is_empty()),
         tags: common.texts("tags").into_iter().filter(|t| !t.is_empty()).collect(),
         enabled: common.bool("enabled").unwrap_or(true),
+        watch,
         interval,
         timeout,
         retries: count("retries").unwrap_or_default(),
-        depth: common.text("depth").and_then(|d| Depth::from_word(&d)).unwrap_or(Depth::Media),
+        depth,
         rules: StatusRules {
             fail_after: count("fail_after").unwrap_or(defaults.fail_after),
             recover_after: count("recover_after").unwrap_or(defaults.recover_after),
@@ -183,6 +186,41 @@ fn times(common: &Section<'_>, source: &Source<'_>, warnings: &mut Vec<Problem>)
         warnings.push(problem.with_remedy("make the timeout at most as long as the interval"));
     }
     (interval, timeout)
+}
+
+/// How it is watched. What the defaults or a template say of holding is meant for the kinds that can.
+fn watch(
+    common: &Section<'_>,
+    kind: &'static Kind,
+    depth: Depth,
+    source: &Source<'_>,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Watch {
+    let meant = common.text("watch").and_then(|w| Watch::from_word(&w)).unwrap_or(Watch::Periodic);
+    if meant == Watch::Periodic {
+        return meant;
+    }
+    let problem = |key: &str, message: String| Problem::new(common.place_of(key), common.path_of(key), message);
+    if !kind.holds {
+        if (source.own)("watch") {
+            let able = KINDS.iter().filter(|k| k.holds).map(|k| k.name).collect::<Vec<_>>().join(", ");
+            let message = format!("the kind {} cannot be watched continuously: it has no session to hold", kind.name);
+            let remedy = format!("remove it, or write `watch: periodic`; kinds that can: {able}");
+            problems.push(problem("watch", message).with_remedy(remedy));
+        }
+        return Watch::Periodic;
+    }
+    if depth != Depth::Media {
+        let message = format!("a session that is held receives media, and depth is {depth}");
+        problems.push(problem("depth", message).with_remedy("write `depth: media`, or `watch: periodic`"));
+    }
+    if (source.own)("retries") && common.integer("retries").is_some_and(|n| n > 0) {
+        let message =
+            "retries has no effect with watch: continuous, where a session that ended is opened again at once";
+        warnings.push(problem("retries", message.to_owned()));
+    }
+    meant
 }
 
 fn expect(source: &Source<'_>, kind: Option<&'static Kind>, problems: &mut Vec<Problem>) -> Expectations {

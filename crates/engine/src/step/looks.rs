@@ -1,10 +1,13 @@
 //! Rounds and attempts: when a target is due, whether it may look, and what becomes of the end of a look. Never judges.
 
+use std::sync::Arc;
+
 use model::fault::FaultKind;
 use model::observation::Observation;
-use model::target::TargetId;
+use model::target::{TargetId, Watch};
 use model::time::Mono;
 
+use super::hold::forget;
 use super::{MAX_ASKERS, RETRY_PAUSE};
 use crate::cadence;
 use crate::input::{Answer, CommandError, Effect, LookId, Now, Ticket};
@@ -39,6 +42,10 @@ impl State {
                 entry.attempt += 1;
                 self.want_look(now, slot);
             }
+            Run::Holding(_) => {
+                entry.held.due = true; // the next second of it is judged
+                self.judge_later(now, slot);
+            }
             Run::Waiting(_) | Run::Blocked | Run::Looking(_) => {}
         }
     }
@@ -55,6 +62,10 @@ impl State {
     fn want_look(&mut self, now: Now, slot: usize) {
         if self.stopping {
             return;
+        }
+        if let Some(entry) = self.entry(slot).filter(|entry| entry.holds()) {
+            entry.held.since = now.utc;
+            self.touch(slot);
         }
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         if self.busy.contains_key(&entry.spec.id) {
@@ -81,8 +92,15 @@ impl State {
         }
         let (target, host) = (entry.spec.id.clone(), entry.host.clone());
         self.busy.insert(target.clone(), look);
-        self.looks.insert(look, UnderWay { target, host, lane, wanted: true, hangs_at });
-        self.out.push(Effect::StartLook { look, target: entry.spec.clone(), attempt: entry.attempt });
+        let session = entry.holds();
+        self.looks.insert(look, UnderWay { target, host, lane: Some(lane), session, wanted: true, hangs_at });
+        let target = Arc::clone(&entry.spec);
+        if session {
+            entry.held.began = now.mono;
+            self.out.push(Effect::StartSession { look, target });
+        } else {
+            self.out.push(Effect::StartLook { look, target, attempt: entry.attempt });
+        }
     }
 
     /// Lets those go ahead for whom there is a permit now.
@@ -96,7 +114,7 @@ impl State {
         let Some(under_way) = self.looks.get_mut(&look) else { return };
         under_way.hangs_at = None;
         if self.permits.hangs(&under_way.host) {
-            under_way.lane = Lane::Slow;
+            under_way.lane = Some(Lane::Slow);
         }
         let id = under_way.target.clone();
         if let Some(entry) = self.by_id.get(&id).copied().and_then(|slot| self.entry(slot))
@@ -110,17 +128,19 @@ impl State {
     /// An attempt ended.
     pub(super) fn look_done(&mut self, now: Now, look: LookId, observation: Observation) {
         // A number that is not known belongs to a state that was replaced after a panic.
+        self.not_hanging(look);
         let Some(done) = self.looks.remove(&look) else { return };
-        if let Some(at) = done.hangs_at {
-            self.timers.remove(&(at, Timer::Hangs(look)));
-        }
         self.busy.remove(&done.target);
         let fault = observation.look.fault.as_ref();
         let timed_out = fault.is_some_and(|f| f.kind == FaultKind::TimedOut);
         let transient = fault.is_some_and(model::fault::Fault::is_transient);
-        self.permits.give_back(&done.host, done.lane, done.wanted && !timed_out);
+        if let Some(lane) = done.lane {
+            self.permits.give_back(&done.host, lane, done.wanted && !timed_out);
+        }
         if let Some(&slot) = self.by_id.get(&done.target) {
-            if done.wanted {
+            if done.wanted && done.session {
+                self.session_ended(now, slot, observation, timed_out);
+            } else if done.wanted {
                 self.round_goes_on(now, slot, observation, timed_out, transient);
             } else if let Some(entry) = self.entry(slot)
                 && entry.run == Run::Blocked
@@ -147,6 +167,11 @@ impl State {
         for ticket in askers {
             self.out.push(Effect::Reply(ticket, Answer::Observed(seen.clone())));
         }
+        if self.entry(slot).is_some_and(|entry| entry.holds()) {
+            // It was looked at while it was paused, and is not any more: the session begins at once.
+            self.set_timer(slot, Some(now.mono).filter(|_| !stopping));
+            return;
+        }
         self.schedule(now, slot);
     }
 
@@ -170,12 +195,12 @@ impl State {
     }
 
     /// Takes a target out of whatever it does: no timer, no place in a queue, its look cancelled, its askers refused.
-    pub(super) fn halt(&mut self, slot: usize) {
+    pub(super) fn halt(&mut self, now: Now, slot: usize) {
         self.set_timer(slot, None);
         let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         match std::mem::replace(&mut entry.run, Run::Idle) {
             Run::Waiting(place) => self.permits.forget(&entry.host, place),
-            Run::Looking(look) => {
+            Run::Looking(look) | Run::Holding(look) => {
                 if let Some(under_way) = self.looks.get_mut(&look) {
                     under_way.wanted = false;
                     self.out.push(Effect::CancelLook(look));
@@ -183,8 +208,13 @@ impl State {
             }
             Run::Idle | Run::Blocked | Run::Resting => {}
         }
+        forget(&mut entry.held, now);
+        let askers = std::mem::take(&mut entry.askers);
+        if matches!(entry.spec.watch, Watch::Continuous) {
+            self.touch(slot);
+        }
         let error = if self.stopping { CommandError::Stopping } else { CommandError::Busy };
-        for ticket in std::mem::take(&mut entry.askers) {
+        for ticket in askers {
             self.out.push(Effect::Reply(ticket, Answer::Refused(error)));
         }
     }
@@ -196,17 +226,19 @@ impl State {
             return Err(CommandError::Busy);
         }
         entry.askers.push(ticket);
-        if entry.run == Run::Idle {
-            self.begin_round(now, slot, None);
+        match entry.run {
+            Run::Idle => self.begin_round(now, slot, None),
+            Run::Holding(_) => self.judge_live(now, slot),
+            Run::Waiting(_) | Run::Blocked | Run::Looking(_) | Run::Resting => {}
         }
         Ok(())
     }
 
     /// No new work from now on.
-    pub(super) fn stop(&mut self) {
+    pub(super) fn stop(&mut self, now: Now) {
         self.stopping = true;
         for slot in self.order.clone() {
-            self.halt(slot);
+            self.halt(now, slot);
         }
         self.timers.clear();
         self.well_at.clear();

@@ -12,9 +12,11 @@ use model::time::{Mono, UtcMs};
 use model::verdict::Grade;
 use store::Write;
 
+use super::hold::same_session;
 use super::judged::closed;
 use super::media::Shape;
 use crate::cadence::{self, FIRST_LOOK_ROOM, FIRST_LOOKS_WITHIN};
+use crate::held::Held;
 use crate::input::{Kept, NewConfig, Now};
 use crate::state::{Entry, Run, State, fingerprint, host_key};
 
@@ -50,7 +52,7 @@ impl State {
         for spec in &new.targets {
             let slot = match self.by_id.get(&spec.id).copied() {
                 Some(slot) => {
-                    if self.take_over(slot, spec) {
+                    if self.take_over(now, slot, spec) {
                         begin.push(slot);
                         if !diff.added.contains(&spec.id) {
                             diff.changed.push(spec.id.clone());
@@ -138,7 +140,7 @@ impl State {
             self.by_id.iter().filter(|(id, _)| !wanted.contains(id)).map(|(id, slot)| (id.clone(), *slot)).collect();
         live.sort();
         for (id, slot) in live {
-            self.halt(slot);
+            self.halt(now, slot);
             self.by_id.remove(&id);
             let Some(entry) = self.entries.get_mut(slot).and_then(Option::take) else { continue };
             self.free.push(slot);
@@ -192,14 +194,16 @@ impl State {
     }
 
     /// Another specification for a target that is watched. Answers whether anything differs. Status, beats and incident
-    /// stay; a look under way was made for what no longer holds, so it is thrown away.
-    fn take_over(&mut self, slot: usize, spec: &Arc<Target>) -> bool {
-        if self.entry(slot).is_none_or(|entry| *entry.spec == **spec) {
-            return false;
+    /// stay; a look under way was made for what no longer holds, so it is thrown away. A session stays when it would be
+    /// opened in the same way.
+    fn take_over(&mut self, now: Now, slot: usize, spec: &Arc<Target>) -> bool {
+        let Some(entry) = self.entry(slot).filter(|entry| *entry.spec != **spec) else { return false };
+        let old = Arc::clone(&entry.spec);
+        if !same_session(&old, spec) {
+            self.halt(now, slot);
         }
-        self.halt(slot);
         let Some(entry) = self.entry(slot) else { return false };
-        let old = std::mem::replace(&mut entry.spec, Arc::clone(spec));
+        entry.spec = Arc::clone(spec);
         entry.host = host_key(spec);
         if old.kind != spec.kind || old.address != spec.address {
             entry.shape = None;
@@ -293,6 +297,8 @@ fn fresh(spec: &Arc<Target>, kept: Option<Kept>, now: UtcMs) -> Entry {
         attempt: 0,
         hangs: false,
         askers: Vec::new(),
+        held: Held { since: now, ..Held::default() },
+        revision: 0,
         shown: None,
     }
 }

@@ -1,5 +1,6 @@
 //! The step from outside: inputs at times, effects as lines of text. Tests only.
 
+mod holding;
 mod rig;
 
 use std::collections::BTreeMap;

@@ -31,12 +31,13 @@ impl State {
             let stopping = self.stopping;
             let Some(entry) = self.entry(slot) else { return };
             if entry.run == Run::Idle && entry.timer.is_none() && !stopping {
+                entry.held.since = now.utc;
                 entry.grid_from = Mono(first.0.saturating_add(entry.spec.interval / 2));
                 self.set_timer(slot, Some(first));
                 self.touch(slot);
             }
         } else {
-            self.halt(slot);
+            self.halt(now, slot);
             if !paused_now {
                 self.move_status(now, slot, &StatusInput::Pause);
             }

@@ -15,7 +15,7 @@ use model::expect::Expectations;
 use model::observation::Observation;
 use model::reading::{Depth, FactValue};
 use model::status::StatusRules;
-use model::target::{Options, Target, TargetId};
+use model::target::{Options, Target, TargetId, Watch};
 use net::clock::SystemClock;
 use probe::kinds;
 use probe::run::Prober;
@@ -33,6 +33,7 @@ pub(crate) fn target(url: &str, options: &[(&str, &str)]) -> Target {
         group: None,
         tags: Vec::new(),
         enabled: true,
+        watch: Watch::Periodic,
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(5),
         retries: 0,

@@ -106,6 +106,8 @@ pub struct KindDto {
     pub schemes: Vec<&'static str>,
     /// Whether it carries media, so that `depth` and the media expectations apply.
     pub media: bool,
+    /// Whether it can hold a session, so that `watch: continuous` applies.
+    pub holds: bool,
     /// A target in YAML.
     pub example: Option<&'static str>,
     /// Its own keys.
@@ -137,6 +139,7 @@ impl KindsDto {
                 summary: s.summary.clone(),
                 schemes: s.schemes.to_vec(),
                 media: s.media,
+                holds: s.holds,
                 example: s.example,
                 fields: s.fields.iter().map(Into::into).collect(),
             })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::board::Board;
 use model::event::What;
+use model::observation::Second;
 use model::status::Status;
 use model::target::{Target, TargetId};
 use store::Write;
@@ -52,7 +53,7 @@ impl Rig {
             self.flying.remove(look).expect("a look under way");
         }
         for effect in step(&mut self.state, now, input) {
-            if let Effect::StartLook { look, target, .. } = &effect {
+            if let Effect::StartLook { look, target, .. } | Effect::StartSession { look, target } = &effect {
                 self.flying.insert(*look, Arc::clone(target));
             }
             self.lines.extend(line(&effect));
@@ -99,6 +100,22 @@ impl Rig {
         self.input(Input::LookDone { look, observation });
     }
 
+    /// A second of the session of `name`; see [`seen`] for the letters.
+    pub(super) fn lives(&mut self, name: &str, letter: char) {
+        let look = self.look(name).expect("a session under way");
+        let observation = Box::new(seen(&self.flying[&look], letter, self.now()));
+        self.input(Input::Held { look, observation, second: Second { bits: 1000, ..Second::default() } });
+    }
+
+    /// Lets time pass until `ms` while the session of `name` tells a second of itself every second.
+    pub(super) fn lives_until(&mut self, name: &str, ms: u64) {
+        while self.ms + 1000 <= ms {
+            self.until(self.ms + 1000);
+            self.lives(name, 'v');
+        }
+        self.until(ms);
+    }
+
     /// One round after another, each ending at once with the next letter.
     pub(super) fn rounds(&mut self, name: &str, letters: &str) {
         for letter in letters.chars() {
@@ -134,6 +151,7 @@ impl Rig {
 fn line(effect: &Effect) -> Option<String> {
     Some(match effect {
         Effect::StartLook { look, target, attempt } => format!("start {} #{} attempt {attempt}", target.id, look.0),
+        Effect::StartSession { look, target } => format!("hold {} #{}", target.id, look.0),
         Effect::CancelLook(look) => format!("cancel #{}", look.0),
         Effect::Store(write) => match write {
             Write::Observation(seen, verdict, status) => {
@@ -156,6 +174,8 @@ fn line(effect: &Effect) -> Option<String> {
         },
         Effect::Emit(event) => match &event.what {
             What::MediaChanged(id, text) => format!("media {id}: {text}"),
+            What::SessionOpened(id) => format!("live {id}"),
+            What::SessionEnded(id, why) => format!("over {id}: {why}"),
             What::ConfigApplied { added, changed, removed, .. } => {
                 format!("applied +{added:?} ~{changed:?} -{removed:?}")
             }
