@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use model::address::Address;
 use model::reading::Depth;
-use model::target::{Options, Target, TargetId};
+use model::target::{Options, Target, TargetId, Watch};
 use net::clock::SystemClock;
 use probe::{kind, kinds, run::Prober};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,7 @@ fn target(url: &str) -> Target {
         group: None,
         tags: Vec::new(),
         enabled: true,
+        watch: Watch::Periodic,
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(8),
         retries: 0,

@@ -190,7 +190,7 @@ pub(super) mod tests {
             tags: Vec::new(),
             enabled: true,
             watch: Watch::Periodic,
-        interval: Duration::from_secs(10),
+            interval: Duration::from_secs(10),
             timeout: Duration::from_secs(3),
             retries: 0,
             depth: Depth::Media,

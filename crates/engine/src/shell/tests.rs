@@ -1,5 +1,7 @@
 //! The loop in paused time with scripted looks: cadence under black holes, lateness of thousands, panics, the end. Tests only.
 
+mod holding;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::event::{Part, What};

@@ -86,7 +86,7 @@ transport: tcp
 tracks: video
 ",
     media: true,
-    holds: true,
+    holds: false,
     fields: &FIELDS,
     build: |target| Ok(Box::new(Rtsp::new(target)?)),
     guess: |address| if matches!(address.scheme(), "rtsp" | "rtsps") { 10 } else { 0 },

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use engine::config::{Config, ConfigFile, Overrides};
 use engine::handle::Handle;
-use engine::looker::{BoxFuture, Looker};
+use engine::looker::{BoxFuture, Looker, Tell};
 use engine::{Engine, Start};
 use model::fault::{Fault, FaultKind};
-use model::observation::{Look, Observation};
+use model::observation::{Look, Observation, Second};
 use model::phase::Phase;
 use model::reading::{Media, Reading, Track, fact};
 use model::target::Target;
@@ -45,21 +45,46 @@ pub(crate) const TARGETS: &str = "targets:
     interval: 1h
 ";
 
-/// Looks without a network: the path `/b` fails, everything else works.
+/// Looks without a network: the path `/b` fails, everything else works. Sessions tell ten seconds in each of the clock.
 struct Script(SystemClock);
+
+impl Script {
+    fn seen(&self, target: &Target) -> Observation {
+        let mut reading = Reading::default();
+        reading.int(fact::STATUS_CODE, 200);
+        reading.tracks.push(Track::new(Media::Video, "h264"));
+        let bad = target.address.path_and_query().starts_with("/b");
+        let fault = bad.then(|| Fault::new(FaultKind::Refused, Phase::Connect, "connection to 127.0.0.1:9 refused"));
+        let look = Look { reading, fault, ..Look::default() };
+        let (at, took) = (self.0.utc(), Duration::from_millis(12));
+        Observation { target: target.id.clone(), at, took, attempts: 1, look }
+    }
+}
 
 impl Looker for Script {
     fn look(&self, target: Arc<Target>, _: CancellationToken) -> BoxFuture<Observation> {
-        let at = self.0.utc();
+        let seen = self.seen(&target);
+        Box::pin(async move { seen })
+    }
+
+    fn hold(&self, target: Arc<Target>, cancel: CancellationToken, tell: Tell) -> BoxFuture<Observation> {
+        let this = Self(self.0);
         Box::pin(async move {
-            let mut reading = Reading::default();
-            reading.int(fact::STATUS_CODE, 200);
-            reading.tracks.push(Track::new(Media::Video, "h264"));
-            let bad = target.address.path_and_query().starts_with("/b");
-            let fault =
-                bad.then(|| Fault::new(FaultKind::Refused, Phase::Connect, "connection to 127.0.0.1:9 refused"));
-            let look = Look { reading, fault, ..Look::default() };
-            Observation { target: target.id.clone(), at, took: Duration::from_millis(12), attempts: 1, look }
+            let mut every = tokio::time::interval(Duration::from_millis(100));
+            for second in 0.. {
+                let seen = this.seen(&target);
+                tokio::select! {
+                    _ = every.tick() => {}
+                    () = cancel.cancelled() => break,
+                }
+                if seen.look.fault.is_some() {
+                    return seen;
+                }
+                tell(seen, Second { bits: 1000 * second, frames: 25, lost: Some(0), ..Second::default() });
+            }
+            let mut seen = this.seen(&target);
+            seen.look.fault = Some(Fault::new(FaultKind::Internal, Phase::Media, "cancelled"));
+            seen
         })
     }
 }
