@@ -32,7 +32,7 @@ words! {
         Stale = "stale",
         /// The peer sent more than a limit of ours allows.
         TooLarge = "too_large",
-        /// A program that the check needs is not installed.
+        /// A program or a permission that the check needs is missing on this machine.
         ToolMissing = "tool_missing",
         /// Our own mistake: a panic or a state that should not be.
         Internal = "internal",

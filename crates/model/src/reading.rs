@@ -236,6 +236,26 @@ pub mod fact {
     pub const SECONDARY_PLATFORM: &str = "secondary_platform";
     /// The same of the second encoder of a pair as [`DEVICE`] (text).
     pub const SECONDARY_DEVICE: &str = "secondary_device";
+    /// Echoes of ICMP sent in this look (integer).
+    pub const ECHOES_SENT: &str = "echoes_sent";
+    /// Echoes of this look that were answered (integer).
+    pub const ECHOES_ANSWERED: &str = "echoes_answered";
+    /// Answers that came once more (integer).
+    pub const ECHO_DUPLICATES: &str = "echo_duplicates";
+    /// Shortest round trip of this look, in milliseconds (measure).
+    pub const RTT_MIN_MS: &str = "rtt_min_ms";
+    /// Longest round trip of this look, in milliseconds (measure).
+    pub const RTT_MAX_MS: &str = "rtt_max_ms";
+    /// Standard deviation of the round trips of this look, in milliseconds, as ping prints it (measure).
+    pub const RTT_MDEV_MS: &str = "rtt_mdev_ms";
+    /// Mean round trip over the looks since the start, newer ones weighing more, in milliseconds (measure).
+    pub const RTT_ROLLING_MS: &str = "rtt_rolling_ms";
+    /// Loss over the looks since the start, newer ones weighing more, 0 to 1 (measure).
+    pub const LOSS_ROLLING_RATIO: &str = "loss_rolling_ratio";
+    /// Routers that the last reply might still have passed (integer).
+    pub const REPLY_TTL: &str = "reply_ttl";
+    /// Sort of socket that echoes went through: `unprivileged` or `raw` (text).
+    pub const ICMP_SOCKET: &str = "icmp_socket";
 }
 
 words! {

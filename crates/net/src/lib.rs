@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod clock;
 pub mod dial;
 pub mod http;
+pub mod icmp;
 mod meter;
 pub mod resolve;
 pub mod task;

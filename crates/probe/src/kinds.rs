@@ -9,6 +9,7 @@ pub(crate) mod hls;
 pub(crate) mod http;
 pub(crate) mod icecast;
 pub(crate) mod mjpeg;
+pub(crate) mod ping;
 pub(crate) mod rtmp;
 pub(crate) mod rtsp;
 pub(crate) mod tcp;
@@ -20,6 +21,7 @@ pub static KINDS: &[&Kind] = &[
     &http::KIND,
     &icecast::KIND,
     &mjpeg::KIND,
+    &ping::KIND,
     &rtmp::KIND,
     &rtsp::KIND,
     &tcp::KIND,

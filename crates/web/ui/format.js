@@ -89,14 +89,18 @@ const FACTS = {
   tls_version: 'TLS version', transport: 'Transport', rtp_packets: 'RTP packets', rtp_lost: 'RTP packets lost', body_bytes: 'Body',
   measured_fps: 'Measured frame rate', measured_bitrate_bps: 'Measured bit rate', hint: 'Hint',
   redirects: 'Redirects', content_type: 'Content type', frame_bytes: 'Frame', head_refused: 'HEAD refused, GET used', peer: 'Peer',
+  rtt_ms: 'Round trip', rtt_min_ms: 'Shortest round trip', rtt_max_ms: 'Longest round trip', rtt_mdev_ms: 'Deviation of round trips', rtt_rolling_ms: 'Round trip, rolling',
+  loss_rolling_ratio: 'Loss, rolling', reply_ttl: 'Time to live of replies', icmp_socket: 'ICMP socket', echo_duplicates: 'Answered twice',
 };
-export const factName = (key) => FACTS[key] || key.replaceAll('_', ' ').replace(/^./, (c) => c.toUpperCase());
+export const factName = (key) => FACTS[key] || key.replace(/_(ms|s|ratio)$/, '').replaceAll('_', ' ').replace(/^./, (c) => c.toUpperCase());
 export function factValue(key, value) {
   if (value === null || value === undefined) return NONE;
   if (key.endsWith('_at')) return dateTime(value);
   if (key.endsWith('_bytes')) return bytes(value);
   if (key.endsWith('_bps')) return value >= 1e6 ? `${number(value / 1e6)} Mbit/s` : `${number(value / 1e3)} kbit/s`;
   if (key.endsWith('_fps')) return `${number(value)} fps`;
+  if (key.endsWith('_ratio')) return `${number(value * 100)} %`;
+  if (key.endsWith('_ms')) return value >= 10000 ? `${number(value / 1000)} s` : `${number(value)} ms`;
   if (value === true) return 'yes';
   if (value === false) return 'no';
   return typeof value === 'number' ? number(value) : String(value);

@@ -4,9 +4,11 @@
 //! Besides not panicking: a decoder sees the same messages however the bytes are cut, what we write we read back, and
 //! nothing exceeds its limit.
 
+mod reach;
 mod rtmp;
 mod streaming;
 
+pub use reach::icmp_messages;
 pub use rtmp::{radio_replies, radio_sound, rtmp_chunks, rtmp_tags, rtmp_values};
 pub use streaming::{device_blocks, m3u8_playlists, mp4_fragments, ts_streams};
 
@@ -20,7 +22,7 @@ use crate::{aac, auth, h264, h265, jpeg, multipart, rtp, rtsp, sdp, tracks, vide
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 21] = [
+pub const BODIES: [(&str, Body); 22] = [
     ("rtsp_decoder", rtsp_decoder),
     ("rtsp_values", rtsp_values),
     ("auth_challenge", auth_challenge),
@@ -42,6 +44,7 @@ pub const BODIES: [(&str, Body); 21] = [
     ("ts_streams", ts_streams),
     ("mp4_fragments", mp4_fragments),
     ("device_blocks", device_blocks),
+    ("icmp_messages", icmp_messages),
 ];
 
 /// Feeds `bytes` in pieces whose lengths the bytes themselves choose, or whole.

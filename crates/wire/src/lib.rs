@@ -13,6 +13,7 @@ pub mod elementary;
 pub mod fuzz_bodies;
 pub mod h264;
 pub mod h265;
+pub mod icmp;
 pub mod icy;
 pub mod jpeg;
 pub mod m3u8;

@@ -61,6 +61,11 @@ fn good<F: Future<Output = Good> + 'static>(f: F) -> Pin<Box<dyn Future<Output =
     Box::pin(f)
 }
 
+/// Kinds that open no connection of TCP: what peers of TCP do to them cannot be asked. Their own tests stand beside each name.
+pub(crate) const WITHOUT_TCP: &[&str] = &[
+    "ping", // tests/ping.rs: networks with routers, silence, forged replies, no permission
+];
+
 /// The laboratory of a kind.
 pub(crate) fn lab(kind: &str) -> Lab {
     match kind {
@@ -68,6 +73,7 @@ pub(crate) fn lab(kind: &str) -> Lab {
         "http" => http(),
         "icecast" => icecast(),
         "mjpeg" => mjpeg(),
+        "ping" => ping(),
         "rtmp" => rtmp(),
         "rtsp" => rtsp(),
         "tcp" => tcp(),
@@ -214,6 +220,20 @@ fn mjpeg() -> Lab {
         },
         facts: &["status_code", "content_type", "frame_bytes", "peer"],
         tracks: "mjpeg 64x48 FPS*",
+    }
+}
+
+fn ping() -> Lab {
+    Lab {
+        path: "",
+        options: vec![("count", Value::Int(2)), ("spacing", text("10ms"))],
+        silence: Phase::FirstByte,
+        begin: "",
+        endless: Vec::new(),
+        challenge: "",
+        good: || good(async { Good { url: "ping://127.0.0.1".to_owned(), _peer: Box::new(()) } }),
+        facts: &["echoes_answered", "loss_ratio", "rtt_ms", "rtt_rolling_ms", "reply_ttl", "icmp_socket", "peer"],
+        tracks: "",
     }
 }
 

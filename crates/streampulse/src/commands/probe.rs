@@ -8,7 +8,7 @@ use engine::config::{Overrides, load};
 use model::fault::FaultKind;
 use model::observation::Observation;
 use model::phase::Phases;
-use model::reading::{FactValue, Severity, Track};
+use model::reading::{FactValue, Reading, Severity, Track, fact};
 use model::target::Target;
 use model::verdict::{Grade, Verdict, judge};
 use net::clock::SystemClock;
@@ -186,7 +186,7 @@ fn fact_json(value: &FactValue) -> Value {
 /// The first line is what Nagios reads: status, words, `|`, performance data. The lines below are for people.
 fn human(target: &Target, seen: &Observation, verdict: &Verdict, status: &str) -> String {
     let what = match (verdict.headline(), seen.look.reading.tracks.as_slice()) {
-        ("", []) => "answered".to_owned(),
+        ("", []) => answer_text(&seen.look.reading),
         ("", tracks) => tracks.iter().map(track_text).collect::<Vec<_>>().join(", "),
         (headline, _) => headline.to_owned(),
     };
@@ -213,6 +213,17 @@ fn human(target: &Target, seen: &Observation, verdict: &Verdict, status: &str) -
         let _infallible = write!(text, "\n  {}: {}", key.replace('_', " "), fact_text(value));
     }
     text
+}
+
+/// What came back, in short, where there are no tracks to name.
+fn answer_text(reading: &Reading) -> String {
+    let get = |key: &str| reading.facts.get(key);
+    match (get(fact::ECHOES_ANSWERED), get(fact::ECHOES_SENT), get(fact::RTT_MS)) {
+        (Some(FactValue::Int(answered)), Some(FactValue::Int(sent)), Some(FactValue::Num(rtt))) => {
+            format!("{answered} of {sent} echoes answered, round trip {rtt:.2} ms")
+        }
+        _ => "answered".to_owned(),
+    }
 }
 
 fn fact_text(value: &FactValue) -> String {

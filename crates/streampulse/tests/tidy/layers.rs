@@ -29,6 +29,7 @@ const OWNED: &[(&str, &[&str], &str)] = &[
         &["net", "probe", "engine", "web", "streampulse", TESTKIT],
         "model and wire are pure, store has threads of its own",
     ),
+    ("nix", &["net"], "sockets stay in net"),
     ("rust_h264", &["probe"], "decoding is contained in probe"),
     ("rust_h265", &["probe"], "decoding is contained in probe"),
 ];
