@@ -1,6 +1,8 @@
 //! The kind `ping`: answers of this machine, and what routers, silent networks and missing permissions make of it, in networks
 //! of the tests' own (`unshare`). Skipped loudly where the system allows neither.
 
+#![allow(clippy::print_stderr, reason = "a skipped test must be seen")]
+
 mod support;
 
 use std::process::Command;
@@ -67,7 +69,7 @@ fn inside(test: &str, setup: &str, with: &str) -> bool {
 /// A target whose options are numbers where they look like numbers, as in a file.
 fn target(url: &str, options: &[(&str, &str)]) -> Target {
     let mut target = support::target(url, options);
-    for (_, value) in &mut target.options.0 {
+    for value in target.options.0.values_mut() {
         if let Value::Str(text) = value
             && let Ok(number) = text.parse()
         {
