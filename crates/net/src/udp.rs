@@ -1,6 +1,7 @@
 //! Pairs of UDP ports, as RTP wants them: data on an even port, reports on the next one. Owns both sockets; believes only
 //! datagrams from the peer's address. Knows nothing of what is in a datagram.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll, ready};
@@ -14,6 +15,11 @@ const MAX_PORT_TRIES: usize = 32;
 /// Largest datagram that is read whole: RTP is cut to fit a network's packets, and no network has larger ones (jumbo
 /// frames of 9000 bytes). A larger one is cut, not refused.
 const MAX_DATAGRAM_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    /// Room for one datagram, shared by all sockets of this thread.
+    static ROOM: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_DATAGRAM_BYTES].into_boxed_slice());
+}
 
 /// Two sockets on neighbouring ports.
 pub struct PortPair {
@@ -66,45 +72,54 @@ impl PortPair {
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn poll_even(&mut self, cx: &mut Context<'_>, room: &mut Room) -> Poll<io::Result<Bytes>> {
-        poll(&self.even, self.peer, &mut self.strangers, cx, room)
+    pub fn poll_even(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        poll(&self.even, self.peer, &mut self.strangers, cx)
+    }
+
+    /// Hands the next datagram of the peer on the even or the odd port to `take`, without a copy of it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn poll_bulk(
+        &mut self,
+        cx: &mut Context<'_>,
+        is_even: bool,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Poll<io::Result<()>> {
+        let socket = if is_even { &self.even } else { &self.odd };
+        poll_with(socket, self.peer, &mut self.strangers, cx, |bytes| take(bytes))
     }
 
     /// The next datagram of the peer on the odd port.
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn poll_odd(&mut self, cx: &mut Context<'_>, room: &mut Room) -> Poll<io::Result<Bytes>> {
-        poll(&self.odd, self.peer, &mut self.strangers, cx, room)
+    pub fn poll_odd(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        poll(&self.odd, self.peer, &mut self.strangers, cx)
     }
 }
 
-fn poll(
+fn poll(socket: &UdpSocket, peer: IpAddr, strangers: &mut u64, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    poll_with(socket, peer, strangers, cx, Bytes::copy_from_slice)
+}
+
+fn poll_with<T>(
     socket: &UdpSocket,
     peer: IpAddr,
     strangers: &mut u64,
     cx: &mut Context<'_>,
-    room: &mut Room,
-) -> Poll<io::Result<Bytes>> {
-    loop {
-        let mut buffer = ReadBuf::new(room.bytes());
-        let from = ready!(socket.poll_recv_from(cx, &mut buffer))?;
-        if from.ip() == peer {
-            return Poll::Ready(Ok(Bytes::copy_from_slice(buffer.filled())));
+    take: impl FnOnce(&[u8]) -> T,
+) -> Poll<io::Result<T>> {
+    ROOM.with_borrow_mut(|room| {
+        loop {
+            let mut buffer = ReadBuf::new(room);
+            let from = ready!(socket.poll_recv_from(cx, &mut buffer))?;
+            if from.ip() == peer {
+                return Poll::Ready(Ok(take(buffer.filled())));
+            }
+            *strangers += 1;
         }
-        *strangers += 1;
-    }
-}
-
-/// Room for one datagram, to be shared by all sockets of a look.
-#[derive(Default)]
-pub struct Room(Vec<u8>);
-
-impl Room {
-    fn bytes(&mut self) -> &mut [u8] {
-        self.0.resize(MAX_DATAGRAM_BYTES, 0);
-        &mut self.0
-    }
+    })
 }
 
 #[cfg(test)]
@@ -136,10 +151,9 @@ mod tests {
             stranger.send_to(b"forged", (HERE, port)).await.expect("sent");
             peer.send_to(format!("real {port}").as_bytes(), (HERE, port)).await.expect("sent");
         }
-        let mut room = Room::default();
-        let data = poll_fn(|cx| pair.poll_even(cx, &mut room)).await.expect("a datagram");
+        let data = poll_fn(|cx| pair.poll_even(cx)).await.expect("a datagram");
         assert_eq!((&data[..], pair.strangers()), (format!("real {even}").as_bytes(), 1));
-        let report = poll_fn(|cx| pair.poll_odd(cx, &mut room)).await.expect("a datagram");
+        let report = poll_fn(|cx| pair.poll_odd(cx)).await.expect("a datagram");
         assert_eq!((&report[..], pair.strangers()), (format!("real {odd}").as_bytes(), 2));
     }
 }

@@ -117,7 +117,13 @@ impl Live {
 
     /// Takes all packets of one read under one lock. `f` must not wait for anything.
     pub fn batch<T>(&self, f: impl FnOnce(&mut Batch<'_>) -> T) -> T {
-        f(&mut Batch(self.lock()))
+        f(&mut self.begin())
+    }
+
+    /// The same for code that a closure does not fit: to be dropped before anything is waited for.
+    #[must_use]
+    pub fn begin(&self) -> Batch<'_> {
+        Batch(self.lock())
     }
 
     /// What is known and measured at `now`: the reading with the measures of the last seconds as facts.

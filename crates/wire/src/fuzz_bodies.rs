@@ -59,13 +59,17 @@ fn pieces(bytes: &[u8], whole: bool) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The RTSP decoder: cuts do not matter, written messages are read back.
+/// The RTSP decoder: cuts do not matter, nor does reading packets past it; written messages are read back.
 pub fn rtsp_decoder(bytes: &[u8]) {
-    let read = |whole| {
+    let read = |whole, past| {
         let (mut decoder, mut buffer, mut messages) = (Decoder::new(), BytesMut::new(), Vec::new());
         for piece in pieces(bytes, whole) {
             buffer.extend_from_slice(piece);
             loop {
+                if past && let Some(packet) = read_past(&mut decoder, &mut buffer) {
+                    messages.push(packet);
+                    continue;
+                }
                 match decoder.decode(&mut buffer) {
                     Ok(Some(message)) => messages.push(message),
                     Ok(None) => break,
@@ -80,9 +84,10 @@ pub fn rtsp_decoder(bytes: &[u8]) {
         let end = decoder.finish(&buffer);
         (messages, end)
     };
-    let (whole, whole_end) = read(true);
-    let (cut, cut_end) = read(false);
+    let (whole, whole_end) = read(true, false);
+    let (cut, cut_end) = read(false, false);
     assert_eq!(whole, cut);
+    assert_eq!(whole, read(false, true).0);
     // Another protocol may show its first line in part when it is refused early.
     let same_kind = |a: &DecodeError, b: &DecodeError| std::mem::discriminant(a) == std::mem::discriminant(b);
     match (&whole_end, &cut_end) {
@@ -93,6 +98,15 @@ pub fn rtsp_decoder(bytes: &[u8]) {
     for message in whole {
         read_back(&message);
     }
+}
+
+fn read_past(decoder: &mut Decoder, buffer: &mut BytesMut) -> Option<Message> {
+    let (channel, packet) = rtsp::interleaved(buffer).filter(|_| decoder.is_between())?;
+    let payload = Bytes::copy_from_slice(packet);
+    let whole = rtsp::INTERLEAVED_BYTES + packet.len();
+    decoder.pass(whole);
+    drop(buffer.split_to(whole));
+    Some(Message::Interleaved { channel, payload })
 }
 
 fn read_back(message: &Message) {
@@ -213,6 +227,7 @@ fn check_unit(unit: &video::AccessUnit) {
 pub fn h264_depacketize(bytes: &[u8]) {
     let mut depacketizer = h264::Depacketizer::new();
     for (header, payload) in packets(bytes) {
+        check_glance(&h264::glance(payload), payload);
         let _ = depacketizer.push(&header, payload);
         while let Some(unit) = depacketizer.pop() {
             check_unit(&unit);
@@ -221,10 +236,15 @@ pub fn h264_depacketize(bytes: &[u8]) {
     }
 }
 
+fn check_glance(glance: &video::Glance<'_>, payload: &[u8]) {
+    assert!(glance.parameters.is_none_or(|set| !set.is_empty() && set.len() <= payload.len() && glance.has_parameters));
+}
+
 /// H.265 packets to access units.
 pub fn h265_depacketize(bytes: &[u8]) {
     let mut depacketizer = h265::Depacketizer::new();
     for (header, payload) in packets(bytes) {
+        check_glance(&h265::glance(payload), payload);
         let _ = depacketizer.push(&header, payload);
         while let Some(unit) = depacketizer.pop() {
             check_unit(&unit);

@@ -40,6 +40,12 @@ impl Packing<1> for Rfc6184 {
     }
 }
 
+/// What the payload of one packet shows (RFC 6184) without its neighbours.
+#[must_use]
+pub fn glance(payload: &[u8]) -> video::Glance<'_> {
+    video::Glance::of::<Rfc6184, 1>(payload)
+}
+
 fn kind(header: u8) -> u8 {
     header & 0x1f
 }

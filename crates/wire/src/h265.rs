@@ -39,6 +39,12 @@ impl Packing<2> for Rfc7798 {
     }
 }
 
+/// What the payload of one packet shows (RFC 7798) without its neighbours.
+#[must_use]
+pub fn glance(payload: &[u8]) -> video::Glance<'_> {
+    video::Glance::of::<Rfc7798, 2>(payload)
+}
+
 fn kind(first: u8) -> u8 {
     first >> 1 & 0x3f
 }

@@ -5,7 +5,7 @@
 mod rtp;
 mod tables;
 
-pub use rtp::{Depacketizer, JpegFrame, MAX_FRAME_BYTES};
+pub use rtp::{Depacketizer, JpegFrame, MAX_FRAME_BYTES, size_told};
 
 const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;

@@ -8,7 +8,9 @@ mod message;
 mod transport;
 mod values;
 
-pub use decoder::{DecodeError, Decoder, MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_HEADERS};
+pub use decoder::{
+    DecodeError, Decoder, INTERLEAVED_BYTES, MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_HEADERS, interleaved,
+};
 pub use headers::Headers;
 pub use message::{Message, Method, Request, Response, encode_interleaved};
 pub use transport::{Cast, Lower, Transport};

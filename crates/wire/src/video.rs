@@ -4,11 +4,13 @@
 
 mod access_unit;
 mod depacketizer;
+mod glance;
 
 pub(crate) use access_unit::NalFacts;
 pub use access_unit::{AccessUnit, DepacketizeError, MAX_ACCESS_UNIT_BYTES};
 pub use depacketizer::Depacketizer;
 pub(crate) use depacketizer::{Content, Packing};
+pub use glance::Glance;
 
 use crate::bits::Bits;
 

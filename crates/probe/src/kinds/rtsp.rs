@@ -9,6 +9,7 @@
 mod auth;
 mod connection;
 mod flow;
+mod hold;
 mod inband;
 mod media;
 mod session;
@@ -32,10 +33,12 @@ use wire::tracks::{self, TrackInfo};
 
 use self::connection::Connection;
 use self::flow::{Flow, Meter};
+use self::hold::Ear;
 use self::inband::Sniffer;
 use self::media::Tally;
 use self::session::{Described, Description, Playing, Selection, SetUp};
-use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, options_node, within};
+use crate::kind::{AUTH_FIELDS, BoxFuture, HOLD_FIELDS, Kind, Probe, address_of, join_fields, options_node};
+use crate::live::Live;
 
 /// Redirects followed: a load balancer needs one.
 const MAX_REDIRECTS: i64 = 3;
@@ -71,7 +74,7 @@ const OWN_FIELDS: [Field; 4] = [
     )
     .default("1s"),
 ];
-static FIELDS: [Field; 11] = join_fields(&[&OWN_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
+static FIELDS: [Field; 12] = join_fields(&[&OWN_FIELDS, &HOLD_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
 
 /// The row of the table.
 pub(crate) static KIND: Kind = Kind {
@@ -86,7 +89,7 @@ transport: tcp
 tracks: video
 ",
     media: true,
-    holds: false,
+    holds: true,
     fields: &FIELDS,
     build: |target| Ok(Box::new(Rtsp::new(target)?)),
     guess: |address| if matches!(address.scheme(), "rtsp" | "rtsps") { 10 } else { 0 },
@@ -156,10 +159,7 @@ impl Rtsp {
         if self.depth == Depth::Reach {
             return self.reach(at, reading).await;
         }
-        let (mut connection, description) = self.arrive(at, reading).await?;
-        reading.tracks = description.tracks.iter().map(track).collect();
-        let selected = description.select(self.tracks)?;
-        reading.proven = Some(Depth::Describe);
+        let (mut connection, description, selected) = self.describe(at, reading).await?;
         if self.depth == Depth::Describe {
             return Ok(());
         }
@@ -167,6 +167,59 @@ impl Rtsp {
         connection.note(reading);
         connection.leave().await;
         played
+    }
+
+    /// Holds a session: see [`Probe::hold`].
+    async fn hold(&self, at: &mut Attempt<'_>, live: &Live) -> Result<(), Fault> {
+        let mut reading = Reading::default();
+        let described = self.describe(at, &mut reading).await;
+        live.reading(|known| known.clone_from(&reading));
+        let (mut connection, description, selected) = described?;
+        let mut tally = Tally::new(&description.session.medias, &selected);
+        let mut ear = Ear::new(live, &description, &selected);
+        let opened = async {
+            let mut playing = set_up(at, &mut connection, &description, &selected, self.ways, &mut reading).await?;
+            playing.play(at, &mut connection).await?;
+            live.reading(|known| known.clone_from(&reading));
+            let ended = at
+                .run(Phase::Media, async {
+                    while !tally.complete() {
+                        let arrival = playing.packet(Phase::Media, &mut connection).await?;
+                        tally.arrived(&arrival);
+                        ear.arrived(&arrival)?;
+                    }
+                    Ok(())
+                })
+                .await;
+            live.reading(|known| proven(&description, &tally, known));
+            ended.map_err(|fault| tally.explained(fault, at.limit(), playing.strangers()))?;
+            Ok(playing)
+        }
+        .await;
+        live.reading(|known| connection.note(known));
+        let mut playing = match opened {
+            Ok(playing) => playing,
+            Err(fault) => {
+                connection.leave().await;
+                return Err(fault);
+            }
+        };
+        live.reading(|known| known.proven = Some(Depth::Media));
+        live.opened(at);
+        Err(playing.hold(Phase::Media, &mut connection, &mut ear).await)
+    }
+
+    /// Connects and asks for the description; answers with the tracks to set up, too.
+    async fn describe(
+        &self,
+        at: &mut Attempt<'_>,
+        reading: &mut Reading,
+    ) -> Result<(Connection, Description, Vec<usize>), Fault> {
+        let (connection, description) = self.arrive(at, reading).await?;
+        reading.tracks = description.tracks.iter().map(track).collect();
+        let selected = description.select(self.tracks)?;
+        reading.proven = Some(Depth::Describe);
+        Ok((connection, description, selected))
     }
 
     /// Any reply to OPTIONS shows that the server is there, a refusal too.
@@ -205,6 +258,10 @@ impl Rtsp {
 impl Probe for Rtsp {
     fn look<'a>(&'a self, at: &'a mut Attempt<'_>, reading: &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(self.look(at, reading))
+    }
+
+    fn hold<'a>(&'a self, at: &'a mut Attempt<'_>, live: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.hold(at, live))
     }
 }
 
@@ -273,14 +330,8 @@ impl Source<'_> {
                 Ok(())
             })
             .await;
-        for (track, payload_type) in tally.proven() {
-            prove(description, track, payload_type, self.reading);
-        }
-        ended.map_err(|fault| match fault.kind {
-            FaultKind::TimedOut => tally.fault(&within(at.limit()), self.playing.strangers()),
-            FaultKind::NoMedia => tally.fault(&format!("before {}", fault.detail), self.playing.strangers()),
-            _ => fault,
-        })?;
+        proven(description, tally, self.reading);
+        ended.map_err(|fault| tally.explained(fault, at.limit(), self.playing.strangers()))?;
         self.reading.proven = Some(Depth::Media);
         if let Some(flow) = flow {
             let mut meter = Meter::new(&description.session.medias, tally);
@@ -318,16 +369,18 @@ fn sniffers(selected: &[usize], reading: &Reading) -> Vec<(usize, Sniffer)> {
     made.flatten().collect()
 }
 
-/// Marks a track as proven. When the packets are of another declared format than the preferred one, that format is the
-/// track's.
-fn prove(description: &Description, index: usize, payload_type: u8, reading: &mut Reading) {
-    let mut media = description.session.medias[index].clone();
-    let at = media.formats.iter().position(|f| f.payload_type == payload_type).unwrap_or(0);
-    if at > 0 {
-        media.formats.swap(0, at);
-        reading.tracks[index] = track(&tracks::track(&media));
+/// Marks tracks that sent packets as proven. When these are of another declared format than the preferred one, that format
+/// is the track's.
+fn proven(description: &Description, tally: &Tally, reading: &mut Reading) {
+    for (index, payload_type) in tally.proven() {
+        let media = &description.session.medias[index];
+        let at = media.formats.iter().position(|f| f.payload_type == payload_type).unwrap_or(0);
+        let Some(known) = reading.tracks.get_mut(index) else { continue };
+        if at > 0 {
+            *known = track(&tracks::track(&media::preferring(media, at)));
+        }
+        known.proven = true;
     }
-    reading.tracks[index].proven = true;
 }
 
 /// A track as announced.

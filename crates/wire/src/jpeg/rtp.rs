@@ -206,6 +206,13 @@ impl Depacketizer {
     }
 }
 
+/// Width and height in pixels that the payload of one packet tells; `None` for pictures too large to be told in it.
+#[must_use]
+pub fn size_told(payload: &[u8]) -> Option<(u32, u32)> {
+    let (main, _) = split_main(payload)?;
+    Some((u32::from(main.width), u32::from(main.height))).filter(|(width, height)| *width > 0 && *height > 0)
+}
+
 fn split_main(payload: &[u8]) -> Option<(Main, &[u8])> {
     let (&[_, o2, o1, o0, kind, quality, width, height], rest) = payload.split_first_chunk::<8>()?;
     let offset = u32::from_be_bytes([0, o2, o1, o0]) as usize;

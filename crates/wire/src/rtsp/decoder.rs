@@ -21,6 +21,16 @@ const MAX_FIRST_WORD: usize = 64;
 /// Characters of a foreign first line kept in the error.
 const EXCERPT_CHARS: usize = 80;
 
+/// What stands before an interleaved packet (RFC 2326 section 10.12): a dollar sign, the channel, the length.
+pub const INTERLEAVED_BYTES: usize = 4;
+
+/// The interleaved packet at the front of `bytes` with its channel; `None` when something else or not all of it is there.
+#[must_use]
+pub fn interleaved(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let &[b'$', channel, high, low, ref rest @ ..] = bytes else { return None };
+    Some((channel, rest.get(..usize::from(u16::from_be_bytes([high, low])))?))
+}
+
 /// Why the bytes are not RTSP. Offsets count from the first byte given to the decoder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -90,6 +100,19 @@ impl Decoder {
         self.consumed
     }
 
+    /// Whether no message is under way, so that interleaved packets at the front may be read with [`interleaved`] past this
+    /// decoder, which is told so by [`Decoder::pass`].
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        self.pending.is_none() && self.searched == 0
+    }
+
+    /// Takes note of bytes that were read past this decoder.
+    pub fn pass(&mut self, bytes: usize) {
+        self.consumed += bytes as u64;
+        self.blank = 0;
+    }
+
     /// Takes the next message from the front of `buffer`; `None` when more bytes are needed.
     ///
     /// # Errors
@@ -146,15 +169,10 @@ impl Decoder {
     }
 
     fn interleaved(&mut self, buffer: &mut BytesMut) -> Option<Message> {
-        let &[_, channel, high, low, ..] = &buffer[..] else {
-            return None;
-        };
-        let whole = 4 + usize::from(u16::from_be_bytes([high, low]));
-        if buffer.len() < whole {
-            return None;
-        }
+        let (channel, packet) = interleaved(buffer)?;
+        let whole = INTERLEAVED_BYTES + packet.len();
         self.blank = 0;
-        let payload = self.take(buffer, whole).slice(4..);
+        let payload = self.take(buffer, whole).slice(INTERLEAVED_BYTES..);
         Some(Message::Interleaved { channel, payload })
     }
 

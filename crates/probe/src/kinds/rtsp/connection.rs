@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use model::address::Credentials;
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
@@ -29,7 +29,8 @@ const MAX_EARLY: usize = 256;
 /// Bytes read while a reply is waited for, packets and replies of all kinds: two seconds of a stream of 16 Mbit/s, more than
 /// any that is in flight while PLAY is answered. A server that sends more would keep us busy until the deadline.
 const MAX_UNANSWERED_BYTES: usize = 4 * 1024 * 1024;
-/// Requests of the server that are answered on one connection; a check lasts seconds and cameras send none or one.
+/// Requests of the server that are answered in one look, or between two keep-alives of a session that is held; cameras send
+/// none or one.
 const MAX_ANSWERED: u32 = 32;
 /// Replies that are passed over while waiting for another one: interim (1xx) or to an earlier keep-alive.
 const MAX_PASSED: u32 = 16;
@@ -46,7 +47,7 @@ pub(super) enum Incoming {
     /// A packet on a channel.
     Packet(u8, Bytes),
     /// A reply nobody waits for any more (to a keep-alive).
-    Reply,
+    Reply(Response),
 }
 
 /// A control connection.
@@ -61,6 +62,8 @@ pub(super) struct Connection {
     /// Bytes that may still be read before a reply; none while no reply is waited for.
     allowance: Option<usize>,
     answered: u32,
+    /// There is no whole packet at the front of what came.
+    searched: bool,
     /// A session that the server keeps for us, and the URI that means all of it.
     session: Option<(SessionHeader, String)>,
     /// Nothing more can be written: the connection broke, or a write was given up halfway.
@@ -81,6 +84,7 @@ impl Connection {
             early: VecDeque::new(),
             allowance: None,
             answered: 0,
+            searched: false,
             session: None,
             mute: false,
             server: None,
@@ -218,10 +222,57 @@ impl Connection {
         loop {
             match self.message(phase, String::new).await? {
                 Message::Interleaved { channel, payload } => return Ok(Incoming::Packet(channel, payload)),
-                Message::Response(_) => return Ok(Incoming::Reply),
+                Message::Response(reply) => return Ok(Incoming::Reply(reply)),
                 Message::Request(request) => self.answer(phase, &request).await?,
             }
         }
+    }
+
+    /// Hands interleaved packets to `take` as they stand in the connection, as many as come in one read, without copying
+    /// any: `take` answers how many bytes, from the front, it is done with. Ready with true when it was given some, and with
+    /// false when something else than a packet is next, which [`Connection::incoming`] reads.
+    pub(super) fn poll_packets(
+        &mut self,
+        phase: Phase,
+        cx: &mut Context<'_>,
+        take: &mut dyn FnMut(&[u8]) -> usize,
+    ) -> Poll<Result<bool, Fault>> {
+        let is_packet = |bytes: &[u8]| bytes.first().is_none_or(|first| *first == b'$');
+        if !(self.decoder.is_between() && is_packet(&self.inbox)) {
+            return Poll::Ready(Ok(false));
+        }
+        let mut used = 0;
+        if !std::mem::replace(&mut self.searched, true) {
+            used = take(&self.inbox);
+            self.inbox.advance(used);
+        }
+        if used == 0 {
+            let polled = self.stream.poll_bulk(cx, &mut self.inbox, &mut |bytes| {
+                used = if is_packet(bytes) { take(bytes) } else { 0 };
+                used
+            });
+            match ready!(polled) {
+                // The other way of reading finds the end, too, and says what it cut.
+                Ok(0) => return Poll::Ready(Ok(false)),
+                Ok(_) => {}
+                Err(e) => {
+                    self.mute = true;
+                    return Poll::Ready(Err(io_fault(phase, &e)));
+                }
+            }
+        }
+        self.decoder.pass(used);
+        Poll::Ready(Ok(is_packet(&self.inbox)))
+    }
+
+    /// Takes the challenge of a reply to a keep-alive, which the next one answers.
+    pub(super) fn challenged(&mut self, phase: Phase, reply: &Response) -> Result<(), Fault> {
+        self.auth.challenged(phase, reply, &mut Tries::default())
+    }
+
+    /// The server may send as many requests again.
+    pub(super) fn breathe(&mut self) {
+        self.answered = 0;
     }
 
     async fn message(&mut self, phase: Phase, when: impl Fn() -> String) -> Result<Message, Fault> {
@@ -236,6 +287,7 @@ impl Connection {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Broken>> {
+        self.searched = false;
         loop {
             match self.decoder.decode(&mut self.inbox) {
                 Ok(Some(message)) => return Poll::Ready(Ok(message)),

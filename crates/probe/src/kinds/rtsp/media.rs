@@ -1,6 +1,8 @@
 //! Counting what came: which tracks are proven by a packet of a payload type they declare, and the words for those that
 //! are not; since when each track has been silent, and whether its source took its leave. Reads packets, waits for none.
 
+use std::time::Duration;
+
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use tokio::time::Instant;
@@ -8,6 +10,7 @@ use wire::rtp::{self, Header, Rtcp, SeqTracker};
 use wire::sdp::Media;
 
 use super::session::Arrival;
+use crate::kind::within;
 
 /// Different foreign payload types that are told apart.
 const MAX_FOREIGN: usize = 4;
@@ -64,17 +67,9 @@ impl Tally {
     pub(super) fn new(medias: &[Media], selected: &[usize]) -> Self {
         let count = |&track: &usize| {
             let media = &medias[track];
-            let twin = |&&other: &&usize| medias[other].kind == media.kind;
-            let word = media.kind.as_str();
-            let name = if selected.iter().filter(twin).count() > 1 {
-                let place = selected.iter().filter(twin).position(|&other| other == track).unwrap_or(0) + 1;
-                format!("{word} {place}")
-            } else {
-                word.to_owned()
-            };
             Count {
                 track,
-                name,
+                name: name(medias, selected, track),
                 declared: media.formats.iter().map(|f| f.payload_type).collect(),
                 packets: 0,
                 first: None,
@@ -148,6 +143,15 @@ impl Tally {
         self.counts.iter().map(|c| c.sequence.lost()).sum()
     }
 
+    /// The fault with which waiting for the first packets ended, with what came and what did not.
+    pub(super) fn explained(&self, fault: Fault, limit: Duration, strangers: u64) -> Fault {
+        match fault.kind {
+            FaultKind::TimedOut => self.fault(&within(limit), strangers),
+            FaultKind::NoMedia => self.fault(&format!("before {}", fault.detail), strangers),
+            _ => fault,
+        }
+    }
+
     /// The fault for what did not come. `why` is how the wait ended: `within 8 s`, or why the connection ended.
     pub(super) fn fault(&self, why: &str, strangers: u64) -> Fault {
         let missing: Vec<_> = self.counts.iter().filter(|c| c.packets == 0).map(|c| c.name.as_str()).collect();
@@ -175,6 +179,23 @@ impl Tally {
         }
         Fault::new(FaultKind::NoMedia, Phase::Media, text)
     }
+}
+
+/// A track in words: `video`, or `video 2` where several of the kind are selected.
+pub(super) fn name(medias: &[Media], selected: &[usize], track: usize) -> String {
+    let kind = medias[track].kind;
+    let twins = || selected.iter().filter(|&&other| medias[other].kind == kind);
+    match twins().position(|&other| other == track) {
+        Some(place) if twins().count() > 1 => format!("{} {}", kind.as_str(), place + 1),
+        _ => kind.as_str().to_owned(),
+    }
+}
+
+/// A track's description with the format at `place` as the preferred one.
+pub(super) fn preferring(media: &Media, place: usize) -> Media {
+    let mut media = media.clone();
+    media.formats.swap(0, place);
+    media
 }
 
 fn packets(n: u64) -> String {

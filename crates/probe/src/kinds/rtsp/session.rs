@@ -1,6 +1,8 @@
 //! One RTSP session: DESCRIBE, SETUP of the selected tracks, PLAY, then packets by track. Owns the order of requests and
 //! what a status code means; judges no packet.
 
+mod held;
+
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,13 +13,14 @@ use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use net::attempt::Attempt;
 use net::dial::io_fault;
-use net::udp::{PortPair, Room};
+use net::udp::PortPair;
 use tokio::time::{Instant, timeout_at};
 use wire::rtsp::{Lower, Method, Response, SessionHeader, Transport};
 use wire::sdp::{self, Direction, Media, MediaKind};
 use wire::tracks::{self, TrackInfo};
 
 use super::connection::{Connection, Incoming};
+pub(super) use held::{Piece, Sink};
 
 /// Tracks set up in one session at most: cameras announce two or three, and each costs a round trip.
 const MAX_TRACKS: usize = 16;
@@ -87,7 +90,6 @@ pub(super) struct Arrival {
 /// A session with its tracks set up.
 pub(crate) struct Playing {
     lanes: Vec<Lane>,
-    room: Room,
     life: Duration,
     keep_alive_at: Option<Instant>,
     aggregate: String,
@@ -185,7 +187,6 @@ pub(super) async fn set_up(
     let life = connection.session().and_then(|s| s.timeout_s).map(|s| Duration::from_secs(s.into()));
     Ok(SetUp::Ready(Playing {
         lanes,
-        room: Room::default(),
         life: life.unwrap_or(DEFAULT_SESSION_LIFE),
         keep_alive_at: None,
         aggregate: description.aggregate.clone(),
@@ -276,8 +277,7 @@ impl Playing {
             let Way::Ports(pair) = &mut lane.way else { continue };
             // All packets that are there come before the reports on them: the last report may say that it was the end.
             for report in [false, true] {
-                let polled =
-                    if report { pair.poll_odd(cx, &mut self.room) } else { pair.poll_even(cx, &mut self.room) };
+                let polled = if report { pair.poll_odd(cx) } else { pair.poll_even(cx) };
                 if let Poll::Ready(got) = polled {
                     let track = lane.track;
                     let arrived = got.map(|bytes| Some(Arrival { track, bytes, report }));
@@ -287,20 +287,13 @@ impl Playing {
         }
         control.poll(cx).map_ok(|incoming| match incoming {
             Incoming::Packet(channel, bytes) => self.sort(channel, bytes),
-            Incoming::Reply => None,
+            Incoming::Reply(_) => None,
         })
     }
 
     /// Whose packet or report it is that came on a channel of the control connection.
     fn sort(&self, channel: u8, bytes: Bytes) -> Option<Arrival> {
-        let lane_of = |report: bool| {
-            self.lanes.iter().find(|lane| match lane.way {
-                Way::Channels(rtp, rtcp) => channel == if report { rtcp } else { rtp },
-                Way::Ports(_) => false,
-            })
-        };
-        let found = lane_of(false).map(|lane| (lane, false)).or_else(|| lane_of(true).map(|lane| (lane, true)));
-        found.map(|(lane, report)| Arrival { track: lane.track, bytes, report })
+        owner(&self.lanes, channel).map(|(track, report)| Arrival { track, bytes, report })
     }
 
     /// Datagrams from elsewhere than the server.
@@ -311,6 +304,18 @@ impl Playing {
         });
         pairs.sum()
     }
+}
+
+/// Whose a channel of the control connection is, and whether it is for reports.
+fn owner(lanes: &[Lane], channel: u8) -> Option<(usize, bool)> {
+    let of = |report: bool| {
+        let found = lanes.iter().find(|lane| match lane.way {
+            Way::Channels(rtp, rtcp) => channel == if report { rtcp } else { rtp },
+            Way::Ports(_) => false,
+        });
+        found.map(|lane| (lane.track, report))
+    };
+    of(false).or_else(|| of(true))
 }
 
 fn check(reply: &Response, phase: Phase, method: &Method) -> Result<(), Fault> {
