@@ -14,7 +14,7 @@ use model::address::Address;
 use model::conf::Value;
 use model::observation::{Observation, Second};
 use model::reading::Depth;
-use model::target::{Options, Target, TargetId};
+use model::target::{Options, Target, TargetId, Watch};
 use net::clock::SystemClock;
 use probe::{kind, kinds, run::Prober};
 use tokio::task::JoinSet;
@@ -53,6 +53,7 @@ fn target(url: &str) -> Target {
         group: None,
         tags: Vec::new(),
         enabled: true,
+        watch: Watch::Continuous,
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(8),
         retries: 0,
