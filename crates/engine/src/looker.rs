@@ -14,7 +14,8 @@ use model::observation::{Look, Observation, Second};
 use model::phase::Phase;
 use model::target::{Target, TargetId};
 use model::time::{Clock, UtcMs};
-use probe::kind::{Probe, build};
+use probe::gear::Gear;
+use probe::kind::{Probe, equipped};
 use probe::run::{LEAVE, Prober};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -115,6 +116,7 @@ type Built = (Arc<Target>, Arc<dyn Probe>);
 pub struct Probes {
     prober: Prober,
     clock: Arc<dyn Clock>,
+    gear: Gear,
     built: Mutex<Store>,
 }
 
@@ -129,10 +131,10 @@ struct Store {
 const SWEEP_FROM: usize = 1024;
 
 impl Probes {
-    /// Looks by this clock.
+    /// Looks by this clock, with what the probes need beside their targets.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { prober: Prober::new(Arc::clone(&clock)), clock, built: Mutex::default() }
+    pub fn new(clock: Arc<dyn Clock>, gear: Gear) -> Self {
+        Self { prober: Prober::new(Arc::clone(&clock)), clock, gear, built: Mutex::default() }
     }
 
     /// The probe of a target; made once per specification.
@@ -143,7 +145,7 @@ impl Probes {
         {
             return Ok(Arc::clone(probe));
         }
-        let made: Arc<dyn Probe> = match build(target) {
+        let made: Arc<dyn Probe> = match equipped(target, &self.gear) {
             Ok(probe) => Arc::from(probe),
             Err(problems) => {
                 return Err(problems.first().map_or_else(|| "no reason given".to_owned(), ToString::to_string));

@@ -9,6 +9,7 @@ use model::status::StatusState;
 use model::target::TargetId;
 use model::time::Clock;
 use net::task::Tasks;
+use probe::gear::Gear;
 use store::Store;
 use tokio::sync::{mpsc, oneshot};
 
@@ -57,7 +58,8 @@ impl Engine {
     /// # Errors
     /// When the configuration cannot be read or has problems: all of them, one per line.
     pub async fn start(start: Start) -> anyhow::Result<(Self, Handle, Config)> {
-        let looker = Arc::new(Probes::new(Arc::clone(&start.clock)));
+        let gear = Gear::new(start.overrides.commands.clone().unwrap_or_default());
+        let looker = Arc::new(Probes::new(Arc::clone(&start.clock), gear));
         Self::start_with(start, looker).await
     }
 

@@ -32,6 +32,10 @@ words! {
         Stale = "stale",
         /// The peer sent more than a limit of ours allows.
         TooLarge = "too_large",
+        /// Who was asked says that it is bad: a plugin that exits with 2, a caller that reports a failure.
+        Reported = "reported",
+        /// Who was asked cannot tell, or broke down: a plugin that exits with 3 or by a signal. Says nothing about the target.
+        Unclear = "unclear",
         /// A program or a permission that the check needs is missing on this machine.
         ToolMissing = "tool_missing",
         /// Our own mistake: a panic or a state that should not be.
@@ -71,10 +75,11 @@ impl Fault {
         Self::new(FaultKind::Protocol, phase, detail)
     }
 
-    /// Whether the monitor itself failed (out of files, a missing tool, a mistake): that says nothing about the target.
+    /// Whether the monitor itself, or a tool of it, failed (out of files, a missing tool, a mistake): that says nothing about
+    /// the target.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        matches!(self.kind, FaultKind::ToolMissing | FaultKind::Internal)
+        matches!(self.kind, FaultKind::Unclear | FaultKind::ToolMissing | FaultKind::Internal)
     }
 
     /// Whether trying again at once can help: not when the peer gave a definite answer.

@@ -49,6 +49,8 @@ words! {
         Transfer = "transfer",
         /// Waiting for media: the first packet or frame of every selected track.
         Media = "media",
+        /// A command runs.
+        Command = "command",
         /// Checking what was received.
         Check = "check",
     }

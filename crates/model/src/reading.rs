@@ -74,6 +74,35 @@ pub enum FactValue {
     Flag(bool),
     /// A point in time.
     Time(UtcMs),
+    /// Rows of one form, at most [`MAX_ROWS`]: values of a plugin, file systems, interfaces.
+    Rows(Vec<Row>),
+}
+
+/// Most rows of one fact: as many as a page shows without becoming a list of everything.
+pub const MAX_ROWS: usize = 64;
+
+/// One row of a fact.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row {
+    /// What the row is about, as `/home` or `eth0`. Names come from outside; they need not be unique.
+    pub name: String,
+    /// Its values by key; units stand in the keys, as with facts. Never rows again.
+    pub cells: BTreeMap<&'static str, FactValue>,
+}
+
+impl Row {
+    /// A row without values.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), cells: BTreeMap::new() }
+    }
+
+    /// The same row with one more value.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: FactValue) -> Self {
+        self.cells.insert(key, value);
+        self
+    }
 }
 
 /// Keys of facts. A key carries its unit and never changes its meaning; new kinds add theirs here.
@@ -256,6 +285,14 @@ pub mod fact {
     pub const REPLY_TTL: &str = "reply_ttl";
     /// Sort of socket that echoes went through: `unprivileged` or `raw` (text).
     pub const ICMP_SOCKET: &str = "icmp_socket";
+    /// Exit code of a command (integer).
+    pub const EXIT_CODE: &str = "exit_code";
+    /// First line that a plugin printed, or the words of a caller (text).
+    pub const MESSAGE: &str = "message";
+    /// Further lines that a plugin printed (text).
+    pub const LONG_OUTPUT: &str = "long_output";
+    /// Values that a plugin printed (rows of `value`, `unit`, `warn`, `crit`, `min`, `max`).
+    pub const PERFDATA: &str = "perfdata";
 }
 
 words! {
@@ -328,6 +365,14 @@ impl Reading {
     /// Notes a point in time.
     pub fn time(&mut self, key: &'static str, value: UtcMs) {
         self.facts.insert(key, FactValue::Time(value));
+    }
+
+    /// Notes rows; those beyond [`MAX_ROWS`] are left out. No rows are no fact.
+    pub fn rows(&mut self, key: &'static str, mut rows: Vec<Row>) {
+        rows.truncate(MAX_ROWS);
+        if !rows.is_empty() {
+            self.facts.insert(key, FactValue::Rows(rows));
+        }
     }
 
     /// Notes a finding.

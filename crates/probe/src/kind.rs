@@ -15,6 +15,7 @@ use model::target::Target;
 use net::attempt::Attempt;
 use wire::auth::Challenge;
 
+use crate::gear::Gear;
 use crate::kinds;
 use crate::live::Live;
 
@@ -66,6 +67,9 @@ pub trait Probe: Send + Sync {
         let words = "this kind cannot hold a session";
         Box::pin(async move { Err(Fault::new(FaultKind::Internal, Phase::Connect, words)) })
     }
+
+    /// Takes what it needs beside its target, once, before the first look. Most need nothing.
+    fn equip(&mut self, _gear: &Gear) {}
 }
 
 /// The key of a target that holds a session that says how long a silence may last; part of [`HOLD_FIELDS`].
@@ -154,6 +158,16 @@ pub fn build(target: &Target) -> Built {
         problems.extend(found.into_iter().filter(|p| p.path != "url"));
     }
     Err(problems)
+}
+
+/// Makes the probe of a target and hands it what it needs beside the target.
+///
+/// # Errors
+/// As [`build`].
+pub fn equipped(target: &Target, gear: &Gear) -> Built {
+    let mut probe = build(target)?;
+    probe.equip(gear);
+    Ok(probe)
 }
 
 /// The options of a target as a node that [`Section::check`] reads.

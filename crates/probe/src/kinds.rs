@@ -5,6 +5,7 @@ use model::address::Address;
 
 use crate::kind::Kind;
 
+pub(crate) mod exec;
 pub(crate) mod hls;
 pub(crate) mod http;
 pub(crate) mod icecast;
@@ -17,6 +18,7 @@ pub(crate) mod web_presenter;
 
 /// Every kind, by name.
 pub static KINDS: &[&Kind] = &[
+    &exec::KIND,
     &hls::KIND,
     &http::KIND,
     &icecast::KIND,

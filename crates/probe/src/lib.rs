@@ -5,6 +5,8 @@
 //! retries, spawns a task of its own or keeps state between looks.
 
 mod api;
+pub mod commands;
+pub mod gear;
 pub mod kind;
 pub mod kinds;
 pub mod live;

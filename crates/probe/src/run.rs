@@ -143,9 +143,20 @@ impl<'t> Washer<'t> {
             self.wash(&mut finding.text, MAX_REASON_BYTES);
         }
         for value in look.reading.facts.values_mut() {
-            if let FactValue::Text(text) = value {
-                self.wash(text, MAX_FACT_BYTES);
+            self.wash_fact(value);
+        }
+    }
+
+    fn wash_fact(&self, value: &mut FactValue) {
+        match value {
+            FactValue::Text(text) => self.wash(text, MAX_FACT_BYTES),
+            FactValue::Rows(rows) => {
+                for row in rows {
+                    self.wash(&mut row.name, MAX_FACT_BYTES);
+                    row.cells.values_mut().for_each(|cell| self.wash_fact(cell));
+                }
             }
+            FactValue::Int(_) | FactValue::Num(_) | FactValue::Flag(_) | FactValue::Time(_) => {}
         }
     }
 }

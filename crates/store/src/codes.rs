@@ -39,6 +39,8 @@ codes!(fault_code, fault_of, FaultKind {
     TooLarge = 11,
     ToolMissing = 12,
     Internal = 13,
+    Reported = 14,
+    Unclear = 15,
 });
 codes!(phase_code, phase_of, Phase {
     Resolve = 0,
@@ -53,6 +55,7 @@ codes!(phase_code, phase_of, Phase {
     Transfer = 9,
     Media = 10,
     Check = 11,
+    Command = 12,
 });
 
 /// Reads a code that the file holds; a number of no meaning is a conversion failure, never a guess.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
-use model::reading::{Depth, FactValue, Media, Reading, Track};
+use model::reading::{Depth, FactValue, MAX_ROWS, Media, Reading, Row, Track};
 use model::time::UtcMs;
 use model::verdict::{Grade, Reason, Verdict};
 use serde_json::{Map, Value, json};
@@ -36,18 +36,28 @@ pub(crate) fn essence(reading: &Reading, verdict: &Verdict) -> u64 {
     }
     for (key, value) in &reading.facts {
         key.hash(&mut hasher);
-        match value {
-            FactValue::Text(text) => text.hash(&mut hasher),
-            FactValue::Flag(flag) => flag.hash(&mut hasher),
-            FactValue::Time(at) => at.hash(&mut hasher),
-            FactValue::Int(_) | FactValue::Num(_) => {}
-        }
+        hash_fact(value, &mut hasher);
     }
     reading.proven.hash(&mut hasher);
     for reason in &verdict.reasons {
         (reason.grade, reason.check).hash(&mut hasher);
     }
     hasher.finish()
+}
+
+fn hash_fact(value: &FactValue, hasher: &mut DefaultHasher) {
+    match value {
+        FactValue::Text(text) => text.hash(hasher),
+        FactValue::Flag(flag) => flag.hash(hasher),
+        FactValue::Time(at) => at.hash(hasher),
+        FactValue::Int(_) | FactValue::Num(_) => {}
+        FactValue::Rows(rows) => {
+            for row in rows {
+                row.name.hash(hasher);
+                row.cells.values().for_each(|cell| hash_fact(cell, hasher));
+            }
+        }
+    }
 }
 
 fn fact_json(value: &FactValue) -> Value {
@@ -57,7 +67,12 @@ fn fact_json(value: &FactValue) -> Value {
         FactValue::Num(n) => json!({ "num": n }),
         FactValue::Flag(flag) => json!(flag),
         FactValue::Time(at) => json!({ "time": at.0 }),
+        FactValue::Rows(rows) => rows.iter().map(|r| json!({ "name": r.name, "cells": cells_json(r) })).collect(),
     }
+}
+
+fn cells_json(row: &Row) -> Map<String, Value> {
+    row.cells.iter().map(|(key, value)| ((*key).to_owned(), fact_json(value))).collect()
 }
 
 fn track_json(track: &Track) -> Value {
@@ -109,7 +124,7 @@ pub(crate) fn parse(text: &str, keys: &Keys) -> (Reading, Vec<Reason>) {
         ..Reading::default()
     };
     for (key, value) in value["facts"].as_object().into_iter().flatten() {
-        if let (Some(key), Some(value)) = (keys.get(key), fact_of(value)) {
+        if let (Some(key), Some(value)) = (keys.get(key), fact_of(value, keys)) {
             reading.facts.insert(key, value);
         }
     }
@@ -117,7 +132,22 @@ pub(crate) fn parse(text: &str, keys: &Keys) -> (Reading, Vec<Reason>) {
     (reading, reasons)
 }
 
-fn fact_of(value: &Value) -> Option<FactValue> {
+fn fact_of(value: &Value, keys: &Keys) -> Option<FactValue> {
+    match value {
+        Value::Array(rows) => {
+            Some(FactValue::Rows(rows.iter().take(MAX_ROWS).filter_map(|r| row_of(r, keys)).collect()))
+        }
+        single => single_of(single),
+    }
+}
+
+fn row_of(value: &Value, keys: &Keys) -> Option<Row> {
+    let cells = value["cells"].as_object()?.iter();
+    let cells = cells.filter_map(|(key, cell)| Some((keys.get(key)?, single_of(cell)?))).collect();
+    Some(Row { name: value["name"].as_str()?.to_owned(), cells })
+}
+
+fn single_of(value: &Value) -> Option<FactValue> {
     match value {
         Value::String(text) => Some(FactValue::Text(text.clone())),
         Value::Bool(flag) => Some(FactValue::Flag(*flag)),
@@ -168,6 +198,8 @@ mod tests {
         reading.flag("cert_unchecked", true);
         reading.time("cert_expires_at", UtcMs(1_700_000_000_000));
         reading.facts.insert("loss_percent", FactValue::Num(2.0));
+        let row = Row::new("/home").with("value", FactValue::Num(1.0)).with("unit", FactValue::Text("MB".into()));
+        reading.rows("perfdata", vec![row, Row::new("/")]);
         let reasons = vec![Reason { grade: Grade::Warn, check: "warn_after", text: "took 9 ms".into() }];
         (reading, Verdict { grade: Grade::Warn, reasons })
     }

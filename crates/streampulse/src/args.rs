@@ -100,6 +100,10 @@ pub(crate) struct RunArgs {
     /// Address of the read-only status without login, in place of the file's.
     #[arg(long, env = "STREAMPULSE_STATUS_LISTEN", value_name = "ADDRESS:PORT")]
     pub(crate) status_listen: Option<SocketAddr>,
+    /// File of the commands that targets of the kind `exec` may name; `commands.yaml` beside the configuration file, where it
+    /// is there, when left out.
+    #[arg(long, env = "STREAMPULSE_COMMANDS", value_name = "FILE")]
+    pub(crate) commands: Option<PathBuf>,
     /// Write a starter configuration file when there is none.
     #[arg(long)]
     pub(crate) init: bool,
@@ -133,6 +137,9 @@ pub(crate) struct ProbeArgs {
     /// Accept certificates of this authority (PEM).
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// File of the commands that `exec://NAME` may name; `commands.yaml` beside the configuration file when left out.
+    #[arg(long, env = "STREAMPULSE_COMMANDS", value_name = "FILE")]
+    pub(crate) commands: Option<PathBuf>,
     /// A setting of the target as in the configuration file: `-o transport=udp`, `-o expect.min_fps=25`.
     #[arg(short = 'o', long = "option", value_name = "KEY=VALUE")]
     pub(crate) options: Vec<String>,
@@ -147,6 +154,10 @@ pub(crate) struct CheckArgs {
     /// Configuration file.
     #[arg(env = "STREAMPULSE_CONFIG", default_value = "streampulse.yaml")]
     pub(crate) file: PathBuf,
+    /// File of the commands that targets of the kind `exec` may name; `commands.yaml` beside the configuration file, where it
+    /// is there, when left out.
+    #[arg(long, env = "STREAMPULSE_COMMANDS", value_name = "FILE")]
+    pub(crate) commands: Option<PathBuf>,
     /// Print the problems as JSON.
     #[arg(long)]
     pub(crate) json: bool,

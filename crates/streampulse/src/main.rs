@@ -19,6 +19,11 @@ const MISUSE: u8 = 3;
 const LEFTOVERS: std::time::Duration = std::time::Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    // Before anything else: a guard is started for every look of the kind `exec`, and is to cost little.
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == commands::guard::WORD) {
+        return commands::guard::guard(args);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -93,6 +93,15 @@ const FACTS = {
   loss_rolling_ratio: 'Loss, rolling', reply_ttl: 'Time to live of replies', icmp_socket: 'ICMP socket', echo_duplicates: 'Answered twice',
 };
 export const factName = (key) => FACTS[key] || key.replace(/_(ms|s|ratio)$/, '').replaceAll('_', ' ').replace(/^./, (c) => c.toUpperCase());
+/** What a row of a fact says: a plugin's value with its bounds, or each of its values by name. */
+function rowText({ name, value, unit, warn, crit, min, max, ...rest }) {
+  const has = (x) => x !== undefined;
+  const bounds = [has(warn) && `warns beyond ${warn}`, has(crit) && `critical beyond ${crit}`, has(min) && has(max) && `of ${number(min)} to ${number(max)}`].filter(Boolean);
+  const own = has(value) ? [`${number(value)}${unit ? ` ${unit}` : ''}${bounds.length ? ` (${bounds.join(', ')})` : ''}`] : [];
+  return [...own, ...Object.entries(rest).map(([k, v]) => `${factName(k).toLowerCase()} ${factValue(k, v)}`)].join(', ') || NONE;
+}
+/** Facts as pairs of name and text; each row of a fact is a pair. */
+export const factPairs = (facts) => Object.entries(facts).flatMap(([k, v]) => (Array.isArray(v) ? v.map((row) => [`${factName(k)}: ${row.name}`, rowText(row)]) : [[factName(k), factValue(k, v)]]));
 export function factValue(key, value) {
   if (value === null || value === undefined) return NONE;
   if (key.endsWith('_at')) return dateTime(value);
@@ -109,6 +118,6 @@ export function factValue(key, value) {
 /** Parts of StreamPulse itself, as /health names them. */
 export const PARTS = { store: 'Store', engine: 'Engine', clock: 'Clock', config: 'Configuration' };
 export const STATUS = { up: 'Up', degraded: 'Degraded', down: 'Down', unknown: 'Unknown', paused: 'Paused', maintenance: 'Maintenance' };
-export const PHASES = ['resolve', 'connect', 'tls', 'options', 'describe', 'setup', 'play', 'handshake', 'first_byte', 'transfer', 'media', 'check'];
+export const PHASES = ['resolve', 'connect', 'tls', 'options', 'describe', 'setup', 'play', 'handshake', 'first_byte', 'transfer', 'media', 'command', 'check'];
 export const phaseName = (p) => p.replaceAll('_', ' ');
 export const phaseColour = (p) => `var(--c${(Math.max(0, PHASES.indexOf(p)) % 8) + 1})`;

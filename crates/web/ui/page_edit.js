@@ -3,7 +3,7 @@
 import { get, patch, post } from './api.js';
 import { h, link, put, toast } from './dom.js';
 import { input, place, problemList } from './form.js';
-import { factName, factValue, millis, phaseName, track } from './format.js';
+import { factPairs, millis, phaseName, track } from './format.js';
 
 const FIRST = ['url', 'name', 'kind', 'group', 'tags'];
 const HIDDEN = ['id', 'template'];
@@ -24,7 +24,7 @@ function result(look) {
   return h('div', { class: 'stack' },
     h('div', { class: `notice ${grade}`, role: 'status' }, look.grade === 'pass' ? `It works: ${look.tracks.map(track).join(', ') || 'it answered'} in ${millis(look.took_ms)}.` : look.reasons.map((r) => r.text).join('; ')),
     h('p', { class: 'muted' }, Object.entries(look.phases_ms).map(([p, ms]) => `${phaseName(p)} ${millis(ms)}`).join(' · ')),
-    Object.keys(look.facts).length ? h('dl', { class: 'facts' }, Object.entries(look.facts).flatMap(([k, v]) => [h('dt', {}, factName(k)), h('dd', {}, factValue(k, v))])) : null);
+    Object.keys(look.facts).length ? h('dl', { class: 'facts' }, factPairs(look.facts).flatMap(([k, v]) => [h('dt', {}, k), h('dd', {}, v)])) : null);
 }
 
 function build(node, description, target, go) {

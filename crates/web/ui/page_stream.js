@@ -4,7 +4,7 @@ import { del, get, may, post, query } from './api.js';
 import { beatBar } from './beats.js';
 import { responseChart, statusStrip } from './chart.js';
 import { ask, h, keep, link, put, segments, setText, toast } from './dom.js';
-import { dateTime, factName, factValue, millis, number, percent, phaseName, span, STATUS, NONE, count } from './format.js';
+import { dateTime, factPairs, millis, number, percent, phaseName, span, STATUS, NONE, count } from './format.js';
 import { now, serverNow, subscribe } from './live.js';
 import { previewCard } from './preview.js';
 
@@ -77,7 +77,7 @@ function lastFacts(t) {
     ['Last look', `${dateTime(l.at)}, took ${millis(l.took_ms)}${l.attempts > 1 ? `, attempt ${l.attempts}` : ''}`],
     ...(l.proven ? [['Proven', PROVEN[l.proven]]] : []),
     ['Phases', Object.entries(l.phases_ms).map(([p, ms]) => `${phaseName(p)} ${millis(ms)}`).join(', ') || NONE],
-    ...Object.entries(l.facts).map(([k, v]) => [factName(k), factValue(k, v)]),
+    ...factPairs(l.facts),
   ];
 }
 

@@ -4,10 +4,12 @@
 //! Besides not panicking: a decoder sees the same messages however the bytes are cut, what we write we read back, and
 //! nothing exceeds its limit.
 
+mod plugin;
 mod reach;
 mod rtmp;
 mod streaming;
 
+pub use plugin::plugin_output;
 pub use reach::icmp_messages;
 pub use rtmp::{radio_replies, radio_sound, rtmp_chunks, rtmp_tags, rtmp_values};
 pub use streaming::{device_blocks, m3u8_playlists, mp4_fragments, ts_streams};
@@ -22,7 +24,7 @@ use crate::{aac, auth, h264, h265, jpeg, multipart, rtp, rtsp, sdp, tracks, vide
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 22] = [
+pub const BODIES: [(&str, Body); 23] = [
     ("rtsp_decoder", rtsp_decoder),
     ("rtsp_values", rtsp_values),
     ("auth_challenge", auth_challenge),
@@ -45,6 +47,7 @@ pub const BODIES: [(&str, Body); 22] = [
     ("mp4_fragments", mp4_fragments),
     ("device_blocks", device_blocks),
     ("icmp_messages", icmp_messages),
+    ("plugin_output", plugin_output),
 ];
 
 /// Feeds `bytes` in pieces whose lengths the bytes themselves choose, or whole.

@@ -22,6 +22,7 @@ pub mod mpeg2;
 pub mod mpeg_audio;
 pub mod multipart;
 pub mod ogg;
+pub mod plugin;
 pub mod rtmp;
 pub mod rtp;
 pub mod rtsp;

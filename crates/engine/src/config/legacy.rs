@@ -148,7 +148,7 @@ fn streams(
     for (i, item) in list.items().iter().enumerate() {
         let path = format!("streams[{i}]");
         let Some(prepared) = stream(item, &path, seconds, &mut taken, problems, warnings) else { continue };
-        let source = Source { item: &prepared, own: &|_| false, own_expect: None, path: &path };
+        let source = Source { item: &prepared, own: &|_| false, own_expect: None, path: &path, commands: None };
         let Some(mut target) = target(&source, problems, warnings).target else { continue };
         warn_of_kind(&target, item, &path, warnings);
         let plain = target.id.clone();

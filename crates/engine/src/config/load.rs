@@ -52,7 +52,7 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
     let store = store(&section(&root, "store"), &mut problems);
     let limits = limits(&section(&root, "probing"), &mut problems);
     let mut warnings = Vec::new();
-    let targets = targets::targets(&root, &mut problems, &mut warnings);
+    let targets = targets::targets(&root, overrides.commands.as_deref(), &mut problems, &mut warnings);
 
     let problems = in_order(expansion.clean(problems, &mut warnings));
     if !problems.is_empty() {

@@ -3,6 +3,7 @@
 //! Owns the form of `streampulse.yaml`, the StreamPulse 2.x form, and the file itself ([`ConfigFile`]). Everything except
 //! [`ConfigFile`] is a pure function of text and environment. Never starts or stops anything: that is reconciling.
 
+mod commands;
 mod edit;
 pub mod ends;
 mod env;
@@ -26,11 +27,14 @@ mod tree;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::conf::Problem;
 use model::target::Target;
+use probe::commands::Commands;
 
+pub use commands::{commands, commands_default, commands_of};
 pub use edit::{Edit, edit, target_of};
 pub use file::{ConfigFile, WriteError, hash};
 pub use legacy::import_legacy;
@@ -128,6 +132,8 @@ pub struct Overrides {
     pub status_listen: Option<SocketAddr>,
     /// A demonstration: `server.login: false` is accepted on any address.
     pub demo: bool,
+    /// What targets of the kind `exec` may name. `None` where that is not known: then nothing is said about it.
+    pub commands: Option<Arc<Commands>>,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use model::conf::Field;
 
+use super::commands::{ARGUMENT, COMMAND, COMMANDS};
 use super::schema::{SectionDoc, describe, type_words};
 
 /// The page `docs/reference/configuration.md`.
@@ -13,8 +14,31 @@ pub fn reference_md() -> String {
     for doc in describe() {
         section(&doc, &mut out);
     }
+    out.push_str(COMMANDS_INTRODUCTION);
+    table("commands", &COMMANDS, &mut out);
+    for (title, fields) in [("`commands.NAME`", &COMMAND[..]), ("`commands.NAME.args.NAME`", &ARGUMENT[..])] {
+        let _ = write!(out, "\n### {title}\n");
+        table(title, fields, &mut out);
+    }
     out
 }
+
+const COMMANDS_INTRODUCTION: &str = "
+## The file of commands
+
+`commands.yaml` beside the configuration file, or the file that `--commands` or `STREAMPULSE_COMMANDS` names: what targets of the kind
+`exec` may run. It is read once, at the start, and nothing that comes over HTTP can write it. Others than its owner may not write it either.
+
+```yaml
+commands:
+  disk:
+    description: Free space of a file system
+    argv: [/usr/lib/nagios/plugins/check_disk, -w, \"{warn}\", -p, \"{path}\"]
+    args:
+      path: {pattern: \"/[a-z/]*\"}
+      warn: {default: 20%}
+```
+";
 
 const INTRODUCTION: &str = "\
 # Configuration reference
@@ -52,9 +76,13 @@ fn section(doc: &SectionDoc, out: &mut String) {
         out.push_str("\nNo keys beyond those of every target.\n");
         return;
     }
+    table(&doc.name, &doc.fields, out);
+}
+
+fn table(section: &str, fields: &[Field], out: &mut String) {
     out.push_str("\n| key | holds | default | meaning |\n|---|---|---|---|\n");
-    for field in &doc.fields {
-        let _ = writeln!(out, "{}", row(&doc.name, field));
+    for field in fields {
+        let _ = writeln!(out, "{}", row(section, field));
     }
 }
 

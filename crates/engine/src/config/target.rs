@@ -9,6 +9,7 @@ use model::limits::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, MAX_TIMEOUT};
 use model::reading::Depth;
 use model::status::StatusRules;
 use model::target::{Options, Target, TargetId, Watch};
+use probe::commands::Commands;
 use probe::kind::Kind;
 use probe::kinds::{self, KINDS};
 
@@ -26,6 +27,8 @@ pub(super) struct Source<'a> {
     pub(super) own_expect: Option<&'a Item>,
     /// Its path for messages, such as `targets[2]`.
     pub(super) path: &'a str,
+    /// The commands that it may name, where they are known.
+    pub(super) commands: Option<&'a Commands>,
 }
 
 /// What was learned about a target, right or wrong.
@@ -325,7 +328,11 @@ fn without_places(value: Value) -> Value {
 
 /// Lets the kind say what is wrong beyond its fields. `before` is where the problems of this target begin.
 fn build(target: &Target, source: &Source<'_>, before: usize, has_address: bool, problems: &mut Vec<Problem>) {
-    let Err(found) = probe::kind::build(target) else { return };
+    let found = match (probe::kind::build(target), source.commands) {
+        (Err(found), _) => found,
+        (Ok(_), Some(commands)) => commands.problems(target),
+        (Ok(_), None) => return,
+    };
     for mut problem in found {
         if problem.path == "url" && !has_address {
             continue; // about the stand-in

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use model::conf::{Field, Problem, Section, words};
 use model::limits::MAX_TARGETS;
 use model::target::{Target, TargetId};
+use probe::commands::Commands;
 use probe::kind::Kind;
 use probe::kinds::{self, KINDS};
 
@@ -16,7 +17,12 @@ use super::tree::{Body, Entry, Item, Origin};
 const NOT_IN_TEMPLATES: [&str; 4] = ["id", "name", "url", "template"];
 
 /// Checks all targets. Those that are wrong are left out; the problems say why.
-pub(super) fn targets(root: &Item, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Vec<Target> {
+pub(super) fn targets(
+    root: &Item,
+    commands: Option<&Commands>,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Vec<Target> {
     let defaults = root.get("defaults");
     if let Some(defaults) = defaults {
         check_common(defaults, &DEFAULTS, "defaults", problems);
@@ -44,7 +50,8 @@ pub(super) fn targets(root: &Item, problems: &mut Vec<Problem>, warnings: &mut V
         let layers = layers(item, &templates, defaults, &path, problems);
         let effective = effective(&layers);
         let own = |key: &str| item.get(key).is_some();
-        let part = target::Source { item: &effective, own: &own, own_expect: item.get("expect"), path: &path };
+        let own_expect = item.get("expect");
+        let part = target::Source { item: &effective, own: &own, own_expect, path: &path, commands };
         let target::Checked { identity, target } = target::target(&part, problems, warnings);
         if let Some((id, name)) = identity {
             taken.check(id, name, item, &path, problems);

@@ -61,8 +61,12 @@ fn good<F: Future<Output = Good> + 'static>(f: F) -> Pin<Box<dyn Future<Output =
     Box::pin(f)
 }
 
+/// Kinds that look at no peer at all; their good and bad looks stand in tests of their own.
+pub(crate) const WITHOUT_PEER: &[&str] = &["exec"];
+
 /// Kinds that open no connection of TCP: what peers of TCP do to them cannot be asked. Their own tests stand beside each name.
 pub(crate) const WITHOUT_TCP: &[&str] = &[
+    "exec", // runs a program: tests/exec.rs
     "ping", // tests/ping.rs: networks with routers, silence, forged replies, no permission
 ];
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod demo;
+pub(crate) mod guard;
 pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod import;

@@ -1,14 +1,16 @@
 //! `streampulse probe URL`: one look, told to a person, a program or a Nagios.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ::probe::gear::Gear;
 use engine::config::{Overrides, load};
-use model::fault::FaultKind;
+use model::fault::Fault;
 use model::observation::Observation;
 use model::phase::Phases;
-use model::reading::{FactValue, Reading, Severity, Track, fact};
+use model::reading::{FactValue, Reading, Row, Severity, Track, fact};
 use model::target::Target;
 use model::verdict::{Grade, Verdict, judge};
 use net::clock::SystemClock;
@@ -16,6 +18,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::ProbeArgs;
+use crate::commands::check::commands_of;
 use crate::say;
 
 /// Exit code for "unknown or misuse".
@@ -23,7 +26,8 @@ pub(crate) const UNKNOWN: u8 = 3;
 
 /// Runs the command.
 pub(crate) async fn probe(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
-    let target = match target_of(args) {
+    let overrides = overrides(args);
+    let target = match overrides.as_ref().map_err(Clone::clone).and_then(|o| target_of(args, o)) {
         Ok(target) => target,
         Err(problems) => {
             say::out(&nothing_looked_at(args, &problems)?);
@@ -33,7 +37,8 @@ pub(crate) async fn probe(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(UNKNOWN));
         }
     };
-    let built = probe::kind::build(&target).map_err(|p| anyhow::anyhow!("{}", p[0]))?;
+    let gear = Gear::new(overrides.ok().and_then(|o| o.commands).unwrap_or_default());
+    let built = probe::kind::equipped(&target, &gear).map_err(|p| anyhow::anyhow!("{}", p[0]))?;
     let prober = probe::run::Prober::new(Arc::new(SystemClock::new()));
     let cancel = CancellationToken::new();
     let seen = tokio::select! {
@@ -53,8 +58,18 @@ pub(crate) async fn probe(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
+/// The commands that may be named; other URLs do not care whether their file is in order.
+fn overrides(args: &ProbeArgs) -> Result<Overrides, Vec<String>> {
+    if !args.url.starts_with("exec:") && args.kind.as_deref() != Some("exec") {
+        return Ok(Overrides::default());
+    }
+    let config = std::env::var_os("STREAMPULSE_CONFIG").map_or_else(|| "streampulse.yaml".into(), PathBuf::from);
+    let commands = commands_of(args.commands.as_deref(), &config).map_err(|refused| refused.lines())?;
+    Ok(Overrides { commands: Some(Arc::new(commands)), ..Overrides::default() })
+}
+
 /// The target that the arguments describe, checked by the loader of configuration files.
-fn target_of(args: &ProbeArgs) -> Result<Target, Vec<String>> {
+fn target_of(args: &ProbeArgs, overrides: &Overrides) -> Result<Target, Vec<String>> {
     let mut fields = Map::new();
     fields.insert("name".into(), json!("probe"));
     fields.insert("url".into(), json!(literal(&args.url)));
@@ -77,7 +92,7 @@ fn target_of(args: &ProbeArgs) -> Result<Target, Vec<String>> {
     }
     // JSON is YAML: the same loader, the same words, the same problems as for a file.
     let text = json!({ "targets": [fields] }).to_string();
-    let mut config = load(&text, &|_| None, &Overrides::default()).map_err(|problems| {
+    let mut config = load(&text, &|_| None, overrides).map_err(|problems| {
         // Places of a text that nobody wrote would only confuse.
         problems
             .into_iter()
@@ -120,7 +135,7 @@ fn scalar(text: &str) -> Value {
 }
 
 fn status_of(seen: &Observation, verdict: &Verdict) -> (&'static str, u8) {
-    let ours = seen.look.fault.as_ref().is_some_and(|f| matches!(f.kind, FaultKind::Internal | FaultKind::ToolMissing));
+    let ours = seen.look.fault.as_ref().is_some_and(Fault::is_ours);
     match verdict.grade {
         _ if ours => ("unknown", UNKNOWN),
         Grade::Pass => ("up", 0),
@@ -180,7 +195,13 @@ fn fact_json(value: &FactValue) -> Value {
         FactValue::Num(x) => json!(x),
         FactValue::Flag(b) => json!(b),
         FactValue::Time(t) => json!(t.0),
+        FactValue::Rows(rows) => rows.iter().map(row_json).collect(),
     }
+}
+
+fn row_json(row: &Row) -> Value {
+    let cells = row.cells.iter().map(|(key, cell)| ((*key).to_owned(), fact_json(cell)));
+    Value::Object(cells.chain([("name".to_owned(), json!(row.name))]).collect())
 }
 
 /// The first line is what Nagios reads: status, words, `|`, performance data. The lines below are for people.
@@ -222,7 +243,10 @@ fn answer_text(reading: &Reading) -> String {
         (Some(FactValue::Int(answered)), Some(FactValue::Int(sent)), Some(FactValue::Num(rtt))) => {
             format!("{answered} of {sent} echoes answered, round trip {rtt:.2} ms")
         }
-        _ => "answered".to_owned(),
+        _ => match get(fact::MESSAGE) {
+            Some(FactValue::Text(said)) => said.clone(),
+            _ => "answered".to_owned(),
+        },
     }
 }
 
@@ -235,7 +259,13 @@ fn fact_text(value: &FactValue) -> String {
         FactValue::Text(t) => t.clone(),
         FactValue::Int(i) => i.to_string(),
         FactValue::Num(x) => format!("{x:.3}"),
+        FactValue::Rows(rows) => rows.iter().map(|row| format!("\n    {}", row_text(row))).collect(),
     }
+}
+
+fn row_text(row: &Row) -> String {
+    let cells = row.cells.iter().map(|(key, cell)| format!("{} {}", key.replace('_', " "), fact_text(cell)));
+    format!("{}: {}", row.name, cells.collect::<Vec<_>>().join(", "))
 }
 
 fn track_text(t: &Track) -> String {

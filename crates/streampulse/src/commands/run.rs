@@ -14,7 +14,7 @@ use net::task::Tasks;
 use store::{Settings, Store};
 
 use crate::args::RunArgs;
-use crate::commands::check::environment;
+use crate::commands::check::{commands_of, environment};
 use crate::notify::Notify;
 use crate::say;
 
@@ -23,10 +23,18 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the command until a signal.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let commands = match commands_of(args.commands.as_deref(), &args.places.config) {
+        Ok(commands) => commands,
+        Err(refused) => {
+            refused.lines().iter().for_each(|line| say::err(line));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     let overrides = Overrides {
         listen: (!args.listen.is_empty()).then(|| args.listen.clone()),
         status_listen: args.status_listen,
         demo: false,
+        commands: Some(Arc::new(commands)),
     };
     let file = ConfigFile::new(&args.places.config);
     if !file.path().exists() {

@@ -7,6 +7,7 @@ mod attack;
 mod browser;
 mod cli;
 mod daily;
+mod exec;
 mod http;
 mod people;
 mod reload;

@@ -6,7 +6,7 @@ use model::address::Address;
 use model::fault::Fault;
 use model::observation::Observation;
 use model::phase::Phases;
-use model::reading::{FactValue, Track};
+use model::reading::{FactValue, Row, Track};
 use model::verdict::{Reason, Verdict};
 use serde::Serialize;
 use store::ObservationRow;
@@ -92,7 +92,7 @@ impl From<&Track> for TrackDto {
     }
 }
 
-/// The value of a fact: text, number or truth; times are UTC milliseconds.
+/// The value of a fact: text, number, truth or rows; times are UTC milliseconds.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum FactDto {
@@ -104,13 +104,30 @@ pub enum FactDto {
     Num(f64),
     /// Yes or no.
     Flag(bool),
+    /// Rows: each has `name` and values of its own.
+    Rows(Vec<BTreeMap<&'static str, FactDto>>),
+}
+
+impl FactDto {
+    fn row(row: &Row) -> BTreeMap<&'static str, Self> {
+        let cells = row.cells.iter().map(|(key, value)| (*key, value.into()));
+        cells.chain([("name", Self::Text(row.name.clone()))]).collect()
+    }
+
+    fn redact(&mut self, address: &Address) {
+        match self {
+            Self::Text(text) => *text = address.redact(text),
+            Self::Rows(rows) => rows.iter_mut().flat_map(BTreeMap::values_mut).for_each(|cell| cell.redact(address)),
+            Self::Int(_) | Self::Num(_) | Self::Flag(_) => {}
+        }
+    }
 }
 
 impl PartialSchema for FactDto {
-    /// One schema of three types: "one of integer and number" would refuse every whole number, which is both.
+    /// One schema of all types: "one of integer and number" would refuse every whole number, which is both.
     fn schema() -> RefOr<Schema> {
-        let types = [Type::String, Type::Number, Type::Boolean].into_iter().collect::<SchemaType>();
-        let doc = "The value of a fact: text, number or truth; times are UTC milliseconds.";
+        let types = [Type::String, Type::Number, Type::Boolean, Type::Array].into_iter().collect::<SchemaType>();
+        let doc = "The value of a fact: text, number, truth, or rows (objects with `name` and values of their own); times are UTC milliseconds.";
         ObjectBuilder::new().schema_type(types).description(Some(doc)).into()
     }
 }
@@ -125,6 +142,7 @@ impl From<&FactValue> for FactDto {
             FactValue::Num(x) => Self::Num(*x),
             FactValue::Flag(b) => Self::Flag(*b),
             FactValue::Time(at) => Self::Int(at.0),
+            FactValue::Rows(rows) => Self::Rows(rows.iter().map(Self::row).collect()),
         }
     }
 }
@@ -172,11 +190,7 @@ impl ObservationDto {
         };
         dto.reasons.iter_mut().for_each(|r| r.text = address.redact(&r.text));
         dto.fault.iter_mut().for_each(|f| f.detail = address.redact(&f.detail));
-        for fact in dto.facts.values_mut() {
-            if let FactDto::Text(text) = fact {
-                *text = address.redact(text);
-            }
-        }
+        dto.facts.values_mut().for_each(|fact| fact.redact(address));
         dto
     }
 }
