@@ -27,6 +27,7 @@ pub mod rtmp;
 pub mod rtp;
 pub mod rtsp;
 pub mod sdp;
+pub mod srt;
 pub mod text;
 pub mod tracks;
 pub mod ts;
