@@ -199,6 +199,34 @@ pub mod fact {
     pub const SEGMENT_BITRATE_BPS: &str = "segment_bitrate_bps";
     /// How the segments are encrypted (text).
     pub const ENCRYPTION: &str = "encryption";
+    /// Version of the peer (text, as `1.5.1`).
+    pub const SRT_VERSION: &str = "srt_version";
+    /// How long lost packets are waited for, as both peers agreed, in milliseconds (integer).
+    pub const SRT_LATENCY_MS: &str = "srt_latency_ms";
+    /// Length of the key that the media is encrypted with, in bits; 0 when it is not (integer).
+    pub const SRT_KEY_BITS: &str = "srt_key_bits";
+    /// Packets of media that arrived, each counted once (integer).
+    pub const SRT_PACKETS: &str = "srt_packets";
+    /// Packets that were missing when a later one came; most are sent again in time (integer).
+    pub const SRT_LOST: &str = "srt_lost";
+    /// Packets that arrived marked as sent again (integer).
+    pub const SRT_RETRANSMITTED: &str = "srt_retransmitted";
+    /// Packets that arrived twice (integer).
+    pub const SRT_DUPLICATES: &str = "srt_duplicates";
+    /// Packets that arrived after they had been given up (integer).
+    pub const SRT_BELATED: &str = "srt_belated";
+    /// Packets that did not arrive within the latency and were given up (integer).
+    pub const SRT_DROPPED: &str = "srt_dropped";
+    /// Packets that no key of ours opens (integer).
+    pub const SRT_UNDECRYPTED: &str = "srt_undecrypted";
+    /// Bits per second that the link could carry, by the time between pairs of packets sent back to back (integer).
+    pub const SRT_BANDWIDTH_BPS: &str = "srt_bandwidth_bps";
+    /// Bits of payload per second that arrived (integer).
+    pub const SRT_RECEIVE_BPS: &str = "srt_receive_bps";
+    /// How much the round-trip time varies, in milliseconds (number).
+    pub const RTT_VARIANCE_MS: &str = "rtt_variance_ms";
+    /// Which stream a caller says that it brings: the resource of its stream id (text).
+    pub const SRT_RESOURCE: &str = "srt_resource";
     /// Time since the session was opened that is being held, in seconds (integer). Stands in every live observation and
     /// in no other.
     pub const HELD_FOR_S: &str = "held_for_s";

@@ -5,6 +5,7 @@
 
 pub mod attempt;
 pub mod clock;
+pub mod datagram;
 pub mod dial;
 pub mod http;
 pub mod icmp;

@@ -13,6 +13,7 @@ pub(crate) mod mjpeg;
 pub(crate) mod ping;
 pub(crate) mod rtmp;
 pub(crate) mod rtsp;
+pub(crate) mod srt;
 pub(crate) mod tcp;
 pub(crate) mod web_presenter;
 
@@ -26,6 +27,7 @@ pub static KINDS: &[&Kind] = &[
     &ping::KIND,
     &rtmp::KIND,
     &rtsp::KIND,
+    &srt::KIND,
     &tcp::KIND,
     &web_presenter::KIND,
 ];

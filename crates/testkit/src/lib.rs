@@ -7,11 +7,13 @@
 
 pub mod bad;
 pub mod clock;
+pub mod datagram;
 pub mod encoder;
 pub mod http;
 pub mod mjpeg;
 pub mod peer;
 pub mod rtmp;
 pub mod rtsp;
+pub mod srt;
 pub mod tls;
 pub mod wait;

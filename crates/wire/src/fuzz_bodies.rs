@@ -7,11 +7,13 @@
 mod plugin;
 mod reach;
 mod rtmp;
+mod srt;
 mod streaming;
 
 pub use plugin::plugin_output;
 pub use reach::icmp_messages;
 pub use rtmp::{radio_replies, radio_sound, rtmp_chunks, rtmp_tags, rtmp_values};
+pub use srt::{srt_conversations, srt_packets};
 pub use streaming::{device_blocks, m3u8_playlists, mp4_fragments, ts_streams};
 
 use bytes::{Bytes, BytesMut};
@@ -24,7 +26,7 @@ use crate::{aac, auth, h264, h265, jpeg, multipart, rtp, rtsp, sdp, tracks, vide
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 23] = [
+pub const BODIES: [(&str, Body); 25] = [
     ("rtsp_decoder", rtsp_decoder),
     ("rtsp_values", rtsp_values),
     ("auth_challenge", auth_challenge),
@@ -48,6 +50,8 @@ pub const BODIES: [(&str, Body); 23] = [
     ("device_blocks", device_blocks),
     ("icmp_messages", icmp_messages),
     ("plugin_output", plugin_output),
+    ("srt_packets", srt_packets),
+    ("srt_conversations", srt_conversations),
 ];
 
 /// Feeds `bytes` in pieces whose lengths the bytes themselves choose, or whole.

@@ -14,7 +14,7 @@ mod choose;
 mod crypt;
 mod get;
 mod lint;
-mod media;
+pub(super) mod media;
 mod memory;
 mod segment;
 mod streams;

@@ -17,6 +17,7 @@ const OWNED: &[(&str, &[&str], &str)] = &[
     ("axum", &["web"], "routes stay in web"),
     ("utoipa", &["web"], "the API's description stays in web"),
     ("hyper", &["net", "web"], "HTTP goes through net (out) and web (in)"),
+    ("socket2", &["net"], "sockets are opened in net"),
     ("rustls", &["net", "web", "streampulse", TESTKIT], "TLS goes through net; the binary installs the provider"),
     ("tokio-rustls", &["net", "web", TESTKIT], "TLS goes through net"),
     ("serde", &["web", "streampulse"], "serialisation lives at the edges, on types of their own"),

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 /// Acknowledgements remembered until their answer comes.
 const MAX_ACKS: usize = 64;
-/// Pairs of packets that the capacity is told from (UDT's filter).
-const MAX_PAIRS: usize = 16;
+/// Pairs of packets that the capacity is told from.
+const MAX_PAIRS: usize = 32;
 /// Pairs from which a capacity is believed.
-const MIN_PAIRS: usize = 4;
+const MIN_PAIRS: usize = 8;
 /// How long a smallest delay counts: long enough to meet one packet without a queue, short enough to follow a drifting clock.
 const BASE_WINDOW: Duration = Duration::from_secs(10);
 /// Time over which a rate is told.
@@ -121,7 +121,8 @@ impl Rate {
 }
 
 /// The capacity of the link: the sender sends every sixteenth packet and the next one back to back, and the time between them
-/// tells how fast the narrowest part lets them through.
+/// tells how fast the narrowest part lets them through. A live sender often has no next packet yet: such pairs only seem slow, so
+/// the quickest quarter of them is believed.
 #[derive(Debug, Default)]
 pub(crate) struct Capacity {
     first: Option<(u32, Duration)>,
@@ -153,8 +154,8 @@ impl Capacity {
         }
         let mut sorted: Vec<u64> = self.pairs.iter().copied().collect();
         sorted.sort_unstable();
-        let median = sorted[sorted.len() / 2].max(1);
-        let near = sorted.iter().filter(|&&pair| pair > median / 8 && pair < median.saturating_mul(8));
+        let quarter = sorted[sorted.len() / 4].max(1);
+        let near = sorted.iter().filter(|&&pair| pair > quarter / 8 && pair <= quarter.saturating_mul(2));
         let (count, sum) = near.fold((0u64, 0u64), |(count, sum), pair| (count + 1, sum.saturating_add(*pair)));
         (count > 0 && sum > 0)
             .then(|| u64::try_from(u128::from(count) * 1024 * 1_000_000_000 / u128::from(sum)).ok())?
@@ -237,7 +238,7 @@ mod tests {
     #[test]
     fn pairs_tell_the_capacity_and_outliers_do_not() {
         let mut capacity = Capacity::default();
-        for i in 0..8u32 {
+        for i in 0..10u32 {
             let at = ms(u64::from(i) * 20);
             capacity.push(16 * i, 1316, false, at);
             // 1316 octets in 1316 microseconds.
@@ -245,9 +246,9 @@ mod tests {
             capacity.push(16 * i + 1, 1316, false, at + late);
         }
         assert_eq!(capacity.get(), Some(1_000_000));
-        capacity.push(128, 1316, false, ms(900));
-        capacity.push(129, 1316, true, ms(901));
-        assert_eq!(capacity.pairs.len(), 8);
+        capacity.push(160, 1316, false, ms(900));
+        capacity.push(161, 1316, true, ms(901));
+        assert_eq!(capacity.pairs.len(), 10);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod render;
 mod rtmp;
+mod srt;
 mod streaming;
 
 use std::fs;
@@ -81,6 +82,11 @@ fn icy() {
 #[test]
 fn blocks() {
     check("blocks", |bytes, _| rtmp::device(bytes));
+}
+
+#[test]
+fn srt() {
+    check("srt", |bytes, _| srt::conversation(bytes));
 }
 
 #[test]

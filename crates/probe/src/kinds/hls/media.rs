@@ -284,7 +284,8 @@ fn packed(stream: &Elementary) -> Seen {
     Seen { format, tracks: vec![track], ..Seen::nothing() }
 }
 
-fn elementary(stream: &Elementary, channels: Option<u16>) -> Track {
+/// A track with what an elementary stream says of itself.
+pub(in crate::kinds) fn elementary(stream: &Elementary, channels: Option<u16>) -> Track {
     let media = if stream.codec().is_video() { Media::Video } else { Media::Audio };
     let mut track = Track::new(media, stream.codec().as_str());
     if let Some(video) = stream.video() {

@@ -1,0 +1,162 @@
+//! Kind `srt`: a transport stream over SRT (draft-sharabayko-srt-01), as caller or as listener, received until coded frames of
+//! every stream of its tables have arrived. Owns the order of a look; the parts are in the folder.
+//!
+//! The protocol is `wire::srt`'s. Quirks met: listeners that let a caller in and stay silent until somebody publishes, that
+//! refuse with numbers borrowed from HTTP, that let one caller in at a time, that change keys while they send.
+
+mod flow;
+mod options;
+mod pulse;
+mod session;
+
+use model::address::Address;
+use model::conf::{Field, Problem, Section, Type};
+use model::fault::{Fault, FaultKind};
+use model::phase::Phase;
+use model::reading::{Depth, Reading};
+use model::target::Target;
+use net::attempt::Attempt;
+
+use self::flow::Flow;
+use self::options::Plan;
+use self::pulse::Pulse;
+use self::session::Session;
+use crate::kind::{BoxFuture, HOLD_FIELDS, Kind, Probe, join_fields, options_node, within};
+use crate::live::Live;
+
+const OWN_FIELDS: [Field; 5] = [
+    Field::new(
+        "mode",
+        Type::Choice(&["caller", "listener"]),
+        "Whether to call the peer, or to listen on the URL's address and port of this machine until a peer calls. The same as \
+         ?mode= in the URL; a URL without a host is no URL: write srt://0.0.0.0:9000?mode=listener.",
+    )
+    .default("caller"),
+    Field::new(
+        "streamid",
+        Type::Secret,
+        "Which stream to ask for, also in the form #!::r=name,m=request; as listener, the stream id that callers must bring. The \
+         same as ?streamid= in the URL, where # is written %23. Stream ids carry keys and are never shown again.",
+    ),
+    Field::new(
+        "passphrase",
+        Type::Secret,
+        "Passphrase of an encrypted stream, 10 to 79 bytes. The same as ?passphrase= in the URL. Never shown again.",
+    ),
+    Field::new(
+        "pbkeylen",
+        Type::Choice(&["16", "24", "32"]),
+        "Length of the key in bytes, when the peer's wish is not to decide: 16 is AES-128, 24 AES-192, 32 AES-256. The same as \
+         ?pbkeylen= in the URL.",
+    ),
+    Field::new(
+        "latency",
+        Type::Duration { min: std::time::Duration::from_millis(20), max: std::time::Duration::from_secs(30) },
+        "How long lost packets are waited for; a peer that asks for longer is given it. The same as ?latency= in the URL, there \
+         in milliseconds.",
+    )
+    .default("120ms"),
+];
+static FIELDS: [Field; 6] = join_fields(&[&OWN_FIELDS, &HOLD_FIELDS]);
+
+/// The row of the table.
+pub(crate) static KIND: Kind = Kind {
+    name: "srt",
+    schemes: &["srt"],
+    summary: "SRT: coded frames of every stream of a transport stream arrive, as caller or as listener",
+    example: "\
+name: Contribution feed
+url: srt://ingest.example.com:9000
+kind: srt
+streamid: '#!::r=studio1,m=request'
+passphrase: correct horse battery
+latency: 200ms
+",
+    media: true,
+    holds: true,
+    fields: &FIELDS,
+    build: |target| Ok(Box::new(Srt::new(target)?)),
+    guess: |address: &Address| if address.scheme() == "srt" { 10 } else { 0 },
+};
+
+/// A target of this kind, ready to be looked at.
+struct Srt {
+    plan: Plan,
+    depth: Depth,
+}
+
+impl Srt {
+    fn new(target: &Target) -> Result<Self, Vec<Problem>> {
+        let node = options_node(target);
+        let mut problems = Vec::new();
+        let options = Section::check(&node, &FIELDS, "", &mut problems);
+        let plan = Plan::read(&target.address, &options, &mut problems);
+        if problems.is_empty() { Ok(Self { plan, depth: target.depth }) } else { Err(problems) }
+    }
+
+    async fn look(&self, at: &mut Attempt<'_>, reading: &mut Reading) -> Result<(), Fault> {
+        let mut session = Session::open(at, &self.plan, reading).await?;
+        reading.proven = Some(Depth::Reach);
+        if self.depth == Depth::Reach {
+            return Ok(());
+        }
+        let mut flow = Flow::new(self.depth);
+        let ended = at.run(Phase::Media, receive(&mut session, &mut flow)).await;
+        session.note(reading);
+        flow.note(reading);
+        match ended {
+            Ok(()) => {}
+            Err(fault) if fault.kind == FaultKind::TimedOut => flow.verdict(&mut session, &within(at.limit()))?,
+            Err(fault) => return Err(fault),
+        }
+        reading.proven = Some(self.depth);
+        Ok(())
+    }
+
+    async fn hold(&self, at: &mut Attempt<'_>, live: &Live) -> Result<(), Fault> {
+        // Facts go where they are seen although opening has not ended yet.
+        let mut reading = Reading::default();
+        let opened = Session::open(at, &self.plan, &mut reading).await;
+        live.reading(|shown| *shown = reading);
+        let mut session = opened?;
+        let mut flow = Flow::new(Depth::Media);
+        let ended = at.run(Phase::Media, receive(&mut session, &mut flow)).await;
+        live.reading(|shown| {
+            session.note(shown);
+            flow.note(shown);
+        });
+        match ended {
+            Err(fault) if fault.kind == FaultKind::TimedOut => flow.verdict(&mut session, &within(at.limit()))?,
+            ended => ended?,
+        }
+        live.reading(|shown| shown.proven = Some(Depth::Media));
+        live.opened(at);
+        Pulse::new(&flow).follow(&mut session, live).await
+    }
+}
+
+impl Probe for Srt {
+    fn look<'a>(&'a self, at: &'a mut Attempt<'_>, reading: &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.look(at, reading))
+    }
+
+    fn hold<'a>(&'a self, at: &'a mut Attempt<'_>, live: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.hold(at, live))
+    }
+}
+
+/// Receives until enough is known.
+async fn receive(session: &mut Session, flow: &mut Flow) -> Result<(), Fault> {
+    loop {
+        session.ready().await?;
+        let ended = session.take(&mut |delivery| flow.push(delivery));
+        if flow.is_enough() {
+            return Ok(());
+        }
+        flow.check(session)?;
+        if let Err(ended) = ended {
+            flow.verdict(session, &ended.words)?;
+            return Ok(());
+        }
+    }
+}
