@@ -46,6 +46,9 @@ const SECRET_WORDS: [&str; 14] = [
     "code",
 ];
 
+/// Names that hold no secret although one of the words stands in them: the length of a key of SRT.
+const PUBLIC_NAMES: [&str; 1] = ["pbkeylen"];
+
 /// Port of a scheme when the URL names none. Sources: RFC 7826 (554, 322), RFC 9110 (80, 443), Adobe RTMP (1935).
 #[must_use]
 pub fn default_port(scheme: &str) -> Option<u16> {
@@ -70,7 +73,9 @@ impl Address {
         if text.len() > MAX_URL_BYTES {
             return Err(format!("the URL is {} bytes long; at most {MAX_URL_BYTES} are accepted", text.len()));
         }
-        let mut url = Url::parse(text).map_err(|e| match e {
+        // URLs of SRT have no fragments: their stream ids begin with # and nobody escapes it.
+        let escaped = is_srt(text).then(|| text.replace('#', "%23"));
+        let mut url = Url::parse(escaped.as_deref().unwrap_or(text)).map_err(|e| match e {
             url::ParseError::RelativeUrlWithoutBase => {
                 "not a URL: it needs a scheme, as in rtsp://host/path or https://host/".to_owned()
             }
@@ -226,11 +231,17 @@ impl fmt::Debug for Address {
     }
 }
 
+/// Whether a text is a URL of SRT, in which `#` is a letter of the query like others.
+#[must_use]
+pub fn is_srt(text: &str) -> bool {
+    text.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("srt://"))
+}
+
 /// Whether a query parameter of this name is taken to hold a secret.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word))
+    !PUBLIC_NAMES.contains(&name.as_str()) && SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 fn encode(text: &str) -> String {
@@ -288,6 +299,13 @@ mod tests {
             ("rtsp://u:p%40ss@10.0.0.5/s1", "rtsp://u:***@10.0.0.5/s1", "u", "p@ss", "/s1"),
             ("http://h/?key=letmein&x=1", "http://h/?key=***&x=1", "", "", "/?key=letmein&x=1"),
             ("http://h/a?Access_Token=abc#frag", "http://h/a?Access_Token=***", "", "", "/a?Access_Token=abc"),
+            (
+                "SRT://h:9?pbkeylen=24&streamid=#!::r=x",
+                "srt://h:9?pbkeylen=24&streamid=***",
+                "",
+                "",
+                "/?pbkeylen=24&streamid=%23!::r=x",
+            ),
             ("rtsp://only@h:8554/", "rtsp://only@h:8554/", "only", "", "/"),
             ("rtsp://a:b:c@[::1]:554/x", "rtsp://a:***@[::1]:554/x", "a", "b:c", "/x"),
         ] {

@@ -15,6 +15,7 @@ use testkit::http::{HttpPeer, Reply};
 use testkit::mjpeg::{Camera, camera};
 use testkit::rtmp::RtmpPeer;
 use testkit::rtsp::RtspPeer;
+use testkit::srt::SrtPeer;
 
 /// A peer that does everything right, and where it is.
 pub(crate) struct Good {
@@ -68,6 +69,7 @@ pub(crate) const WITHOUT_PEER: &[&str] = &["exec"];
 pub(crate) const WITHOUT_TCP: &[&str] = &[
     "exec", // runs a program: tests/exec.rs
     "ping", // tests/ping.rs: networks with routers, silence, forged replies, no permission
+    "srt",  // tests/srt_peer.rs: closed ports, silence, noise, echoes, endless datagrams, planted secrets, a lossy way
 ];
 
 /// The laboratory of a kind.
@@ -80,6 +82,7 @@ pub(crate) fn lab(kind: &str) -> Lab {
         "ping" => ping(),
         "rtmp" => rtmp(),
         "rtsp" => rtsp(),
+        "srt" => srt(),
         "tcp" => tcp(),
         "web_presenter" => web_presenter(),
         other => panic!("the battery has no good peer for the kind {other}: add an arm to lab() in this file"),
@@ -318,6 +321,25 @@ fn rtsp() -> Lab {
         },
         facts: &["status_code", "server", "peer", "transport", "rtp_packets"],
         tracks: "h264 Constrained Baseline 64x48 10 fps*",
+    }
+}
+
+fn srt() -> Lab {
+    Lab {
+        path: "",
+        options: vec![("streamid", text("cam"))],
+        silence: Phase::Handshake,
+        begin: "",
+        endless: Vec::new(),
+        challenge: "",
+        good: || {
+            good(async {
+                let peer = SrtPeer::start().await;
+                Good { url: peer.url(""), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["peer", "srt_version", "srt_latency_ms", "srt_key_bits", "srt_packets", "srt_lost", "srt_receive_bps"],
+        tracks: "h264 Constrained Baseline 64x48 10 fps* + aac LC 48000 Hz 2 ch*",
     }
 }
 

@@ -227,6 +227,7 @@ fn words_from_elsewhere_are_cleaned() {
     for (text, shown) in [
         ("cannot open rtsp://u:pw1@h/x, sorry", "cannot open rtsp://u:***@h/x, sorry"),
         ("see http://h/?a=1&token=abc&b=2", "see http://h/?a=1&token=***&b=2"),
+        ("srt://h:9?streamid=#!::r=x&pbkeylen=24&passphrase=p", "srt://h:9?streamid=***&pbkeylen=24&passphrase=***"),
         ("12:30 at a@b", "12:30 at a@b"),
         ("http://h:80/a@b", "http://h:80/a@b"),
     ] {

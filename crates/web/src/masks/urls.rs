@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use model::address::{Address, is_secret_name};
+use model::address::{Address, is_secret_name, is_srt};
 
 use super::MASK;
 use super::find::apply;
@@ -84,7 +84,10 @@ fn one_url(text: &str, flat: &str, url: Range<usize>, number: usize, out: &mut V
     }
     let Some(question) = flat[authority_end..url.end].find('?') else { return };
     let query_from = authority_end + question + 1;
-    let query_end = flat[query_from..url.end].find('#').map_or(url.end, |at| query_from + at);
+    // Stream ids of SRT begin with a # that is part of the query.
+    let is_srt = url.start.checked_sub(6).and_then(|from| flat.get(from..)).is_some_and(is_srt);
+    let fragment = if is_srt { None } else { flat[query_from..url.end].find('#') };
+    let query_end = fragment.map_or(url.end, |at| query_from + at);
     let mut at = query_from;
     for (nth, pair) in flat[query_from..query_end].split('&').enumerate() {
         if let Some((name, value)) = pair.split_once('=')
