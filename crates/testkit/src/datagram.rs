@@ -1,6 +1,7 @@
 //! Peers that speak in datagrams and misbehave in one way each, whatever the protocol; and a relay that loses, repeats and
 //! reorders by a seed.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::net::{SocketAddr, UdpSocket as StdSocket};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// Largest datagram that is read.
 const ROOM: usize = 2048;
@@ -215,17 +216,19 @@ impl Relay {
 }
 
 async fn relay(socket: Arc<UdpSocket>, to: SocketAddr, trouble: Trouble, done: Arc<Done>) {
-    let mut backs: HashMap<SocketAddr, (Arc<UdpSocket>, tokio::task::JoinSet<()>, u32)> = HashMap::new();
+    let mut backs: HashMap<SocketAddr, (Arc<UdpSocket>, JoinSet<()>, u32)> = HashMap::new();
     let mut room = [0; ROOM];
     while let Ok((length, from)) = socket.recv_from(&mut room).await {
-        if !backs.contains_key(&from) {
-            let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("the loopback has a free port"));
-            let _ = back.connect(to).await;
-            let mut tasks = tokio::task::JoinSet::new();
-            tasks.spawn(backward(Arc::clone(&back), Arc::clone(&socket), from, trouble.clone(), Arc::clone(&done)));
-            backs.insert(from, (back, tasks, 0));
-        }
-        let Some((back, _, count)) = backs.get_mut(&from) else { continue };
+        let (back, _, count) = match backs.entry(from) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("the loopback has a free port"));
+                let _ = back.connect(to).await;
+                let mut tasks = JoinSet::new();
+                tasks.spawn(backward(Arc::clone(&back), Arc::clone(&socket), from, trouble.clone(), Arc::clone(&done)));
+                new.insert((back, tasks, 0))
+            }
+        };
         *count += 1;
         if *count > trouble.first {
             let _ = back.send(&room[..length]).await;

@@ -36,7 +36,7 @@ const OWN_FIELDS: [Field; 5] = [
         "streamid",
         Type::Secret,
         "Which stream to ask for, also in the form #!::r=name,m=request; as listener, the stream id that callers must bring. The \
-         same as ?streamid= in the URL, where # is written %23. Stream ids carry keys and are never shown again.",
+         same as ?streamid= in the URL. Stream ids carry keys and are never shown again.",
     ),
     Field::new(
         "passphrase",

@@ -53,12 +53,12 @@ fn what_2_x_took_is_taken() {
     }
     check_warnings("heartbeat_seconds: 20\n", &["2.x file", "nothing is watched"]);
     check_warnings(
-        "streams: [{name: a, url: 'rtsp://h/', note: x}, {name: a, url: 'rtsp://i/'}, {name: s, url: 'srt://h:1/'}]\ntheme: dark\n",
+        "streams: [{name: a, url: 'rtsp://h/', note: x}, {name: a, url: 'rtsp://i/'}, {name: s, url: 'whep://h:1/'}]\ntheme: dark\n",
         &[
             "2.x file",
             "note is no key",
             "a second stream of this name is shown as \"a (2)\"",
-            "not watched: no kind looks at srt://",
+            "not watched: no kind looks at whep://",
             "theme is no key",
         ],
     );
