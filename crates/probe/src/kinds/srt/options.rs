@@ -41,7 +41,7 @@ impl Plan {
             pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).last()
         };
         let mut wrong = |key: &'static str, words: &str, remedy: &str| {
-            let written = options.node(key).is_some();
+            let written = !key.is_empty() && options.node(key).is_some();
             let problem = if written {
                 Problem::new(options.place_of(key), key, words)
             } else {
