@@ -321,6 +321,86 @@ pub mod fact {
     pub const LONG_OUTPUT: &str = "long_output";
     /// Values that a plugin printed (rows of `value`, `unit`, `warn`, `crit`, `min`, `max`).
     pub const PERFDATA: &str = "perfdata";
+    /// Name of a machine (text).
+    pub const HOST_NAME: &str = "host_name";
+    /// Version of a machine's kernel (text).
+    pub const KERNEL: &str = "kernel";
+    /// What the figures are about: the whole machine, or a container with its limits (text).
+    pub const SCOPE: &str = "scope";
+    /// Time since a machine started, in seconds (integer).
+    pub const UPTIME_S: &str = "uptime_s";
+    /// Processors of a machine (integer).
+    pub const CPUS: &str = "cpus";
+    /// Processors that a container may keep busy (measure).
+    pub const CPU_LIMIT: &str = "cpu_limit";
+    /// Part of the processors' time in use, 0 to 1; of what a container may use where it has a limit (measure).
+    pub const CPU_USED_RATIO: &str = "cpu_used_ratio";
+    /// Part of the processors' time in programs, 0 to 1 (measure).
+    pub const CPU_USER_RATIO: &str = "cpu_user_ratio";
+    /// Part of the processors' time in the kernel, 0 to 1 (measure).
+    pub const CPU_SYSTEM_RATIO: &str = "cpu_system_ratio";
+    /// Part of the processors' time waiting for disks, 0 to 1 (measure).
+    pub const CPU_IOWAIT_RATIO: &str = "cpu_iowait_ratio";
+    /// Part of the processors' time serving interrupts, 0 to 1 (measure).
+    pub const CPU_IRQ_RATIO: &str = "cpu_irq_ratio";
+    /// Part of the processors' time that the hypervisor gave to others, 0 to 1 (measure).
+    pub const CPU_STEAL_RATIO: &str = "cpu_steal_ratio";
+    /// Load average of one minute (measure).
+    pub const LOAD_1: &str = "load_1";
+    /// Load average of five minutes (measure).
+    pub const LOAD_5: &str = "load_5";
+    /// Load average of fifteen minutes (measure).
+    pub const LOAD_15: &str = "load_15";
+    /// Memory of a machine, or what a container may use of it, in bytes (integer).
+    pub const MEMORY_SIZE_BYTES: &str = "memory_size_bytes";
+    /// Memory that is not available to new programs, in bytes (integer).
+    pub const MEMORY_USED_BYTES: &str = "memory_used_bytes";
+    /// The same as part of the memory, 0 to 1 (measure).
+    pub const MEMORY_USED_RATIO: &str = "memory_used_ratio";
+    /// Size of the swap, in bytes (integer).
+    pub const SWAP_SIZE_BYTES: &str = "swap_size_bytes";
+    /// Part of the swap in use, 0 to 1 (measure).
+    pub const SWAP_USED_RATIO: &str = "swap_used_ratio";
+    /// File systems (rows of `size_bytes`, `free_bytes`, `used_ratio`, `files_used_ratio`).
+    pub const FILE_SYSTEMS: &str = "file_systems";
+    /// Disks (rows of `read_bytes_per_s`, `written_bytes_per_s`, `busy_ratio`).
+    pub const DISKS: &str = "disks";
+    /// Interfaces (rows of `in_bps`, `out_bps`, `errors_per_s`, `drops_per_s`).
+    pub const INTERFACES: &str = "interfaces";
+    /// Sensors of temperature (rows of `temperature_c`, `critical_c`).
+    pub const TEMPERATURES: &str = "temperatures";
+    /// Size of something, in bytes (integer).
+    pub const SIZE_BYTES: &str = "size_bytes";
+    /// What is left of it for programs without privileges, in bytes (integer).
+    pub const FREE_BYTES: &str = "free_bytes";
+    /// Part of it in use, 0 to 1, as `df` counts (measure).
+    pub const USED_RATIO: &str = "used_ratio";
+    /// Part of the number of files (inodes) in use, 0 to 1 (measure).
+    pub const FILES_USED_RATIO: &str = "files_used_ratio";
+    /// Bytes read in a second (integer).
+    pub const READ_BYTES_PER_S: &str = "read_bytes_per_s";
+    /// Bytes written in a second (integer).
+    pub const WRITTEN_BYTES_PER_S: &str = "written_bytes_per_s";
+    /// Part of the time in which it had something to do, 0 to 1 (measure).
+    pub const BUSY_RATIO: &str = "busy_ratio";
+    /// Bits per second that came in (integer).
+    pub const IN_BPS: &str = "in_bps";
+    /// Bits per second that went out (integer).
+    pub const OUT_BPS: &str = "out_bps";
+    /// Errors in a second, both ways (measure).
+    pub const ERRORS_PER_S: &str = "errors_per_s";
+    /// Packets dropped in a second, both ways (measure).
+    pub const DROPS_PER_S: &str = "drops_per_s";
+    /// Temperature that the maker of a sensor calls critical, in degrees Celsius (measure).
+    pub const CRITICAL_C: &str = "critical_c";
+    /// Processors that StreamPulse itself keeps busy; 1 is one of them (measure).
+    pub const OWN_CPUS: &str = "own_cpus";
+    /// Memory of StreamPulse itself, in bytes (integer).
+    pub const OWN_MEMORY_BYTES: &str = "own_memory_bytes";
+    /// Threads of StreamPulse itself (integer).
+    pub const OWN_THREADS: &str = "own_threads";
+    /// Files and sockets that StreamPulse itself has open (integer).
+    pub const OWN_OPEN_FILES: &str = "own_open_files";
 }
 
 words! {
@@ -342,10 +422,12 @@ words! {
         Note = "note",
         /// Against the standard, or a trouble that players feel: the stream is degraded.
         Warning = "warning",
+        /// Beyond a bound that the configuration sets for failure: the target is down.
+        Failure = "failure",
     }
 }
 
-/// Something found in what the peer sent that does not end the look. What ends it is a fault.
+/// Something found in what the peer sent, or in what was measured, that does not end the look. What ends it is a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Its name in the reference of its kind: snake_case, never changes.

@@ -82,8 +82,14 @@ pub fn judge(expect: &Expectations, seen: &Observation) -> Verdict {
         check_bounds(&expect.bounds, &seen.look.reading, &mut reasons);
     }
     check_certificate(expect, seen, &mut reasons);
-    let grave = seen.look.reading.findings.iter().filter(|finding| finding.severity == Severity::Warning);
-    reasons.extend(grave.map(|f| Reason { grade: Grade::Warn, check: f.name, text: f.text.clone() }));
+    reasons.extend(seen.look.reading.findings.iter().filter_map(|finding| {
+        let grade = match finding.severity {
+            Severity::Note => return None,
+            Severity::Warning => Grade::Warn,
+            Severity::Failure => Grade::Fail,
+        };
+        Some(Reason { grade, check: finding.name, text: finding.text.clone() })
+    }));
     reasons.sort_by_key(|r| std::cmp::Reverse(r.grade));
     Verdict { grade: reasons.first().map_or(Grade::Pass, |r| r.grade), reasons }
 }
@@ -324,6 +330,7 @@ mod tests {
         let e = Expectations::default();
         check(&e, &found(false, Severity::Note), Grade::Pass, "");
         check(&e, &found(false, Severity::Warning), Grade::Warn, "the segment of 2 s took 3 s");
+        check(&e, &found(false, Severity::Failure), Grade::Fail, "the segment of 2 s took 3 s");
         check(&e, &found(true, Severity::Warning), Grade::Fail, "stale (check): old");
         assert_eq!(judge(&e, &found(true, Severity::Warning)).reasons[1].check, "segment_slow");
     }

@@ -7,6 +7,7 @@ use crate::kind::Kind;
 
 pub(crate) mod exec;
 pub(crate) mod hls;
+pub(crate) mod host;
 pub(crate) mod http;
 pub(crate) mod icecast;
 pub(crate) mod mjpeg;
@@ -21,6 +22,7 @@ pub(crate) mod web_presenter;
 pub static KINDS: &[&Kind] = &[
     &exec::KIND,
     &hls::KIND,
+    &host::KIND,
     &http::KIND,
     &icecast::KIND,
     &mjpeg::KIND,
