@@ -133,6 +133,7 @@ fn an_address_finds_its_kind() {
         ("https://192.0.2.1/live/index.html", Some("http")),
         ("http://192.0.2.1/mjpg/video.mjpg", Some("mjpeg")),
         ("http://192.0.2.1:8080/?action=stream", Some("mjpeg")),
+        ("host://local", Some("host")),
         ("ping://192.0.2.1", Some("ping")),
         ("icmp://[2001:db8::1]", Some("ping")),
         ("tcp://192.0.2.1:22", Some("tcp")),

@@ -104,18 +104,15 @@ impl Host {
         }
         let root = options.text("root").unwrap_or_default();
         if !root.starts_with('/') {
-            problems.push(Problem::new(None, "root", "the folder is not absolute").with_remedy("begin it with a slash"));
+            problems
+                .push(Problem::new(None, "root", "the folder is not absolute").with_remedy("begin it with a slash"));
         }
         let bounds = Bounds::read(&options);
         let interfaces = options.texts("interfaces");
         let (only, also): (Vec<_>, Vec<_>) = (options.texts("mounts"), bounds.folders().cloned().collect());
         let reader = Reader::new(Root::new(root), &only, &also);
-        let named = |names: &[String], more: &mut dyn Iterator<Item = &String>| {
-            let all: BTreeSet<String> = names.iter().chain(more).cloned().collect();
-            all.into_iter().collect::<Vec<_>>()
-        };
-        let must_be_there = named(&interfaces, &mut bounds.interfaces());
-        let must_be_mounted = named(&only, &mut bounds.folders());
+        let must_be_there = together(interfaces.iter().chain(bounds.interfaces()));
+        let must_be_mounted = together(only.iter().chain(&also));
         let is_picked = !interfaces.is_empty();
         let probe = Self { reader, bounds, must_be_there, must_be_mounted, is_picked, last: Mutex::default() };
         if problems.is_empty() { Ok(probe) } else { Err(problems) }
@@ -148,6 +145,11 @@ impl Host {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen.counters);
         Ok(())
     }
+}
+
+/// Each name once.
+fn together<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    names.cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl Probe for Host {

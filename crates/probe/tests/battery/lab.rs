@@ -68,6 +68,7 @@ pub(crate) const WITHOUT_PEER: &[&str] = &["exec"];
 /// Kinds that open no connection of TCP: what peers of TCP do to them cannot be asked. Their own tests stand beside each name.
 pub(crate) const WITHOUT_TCP: &[&str] = &[
     "exec", // runs a program: tests/exec.rs
+    "host", // reads files: tests/host.rs
     "ping", // tests/ping.rs: networks with routers, silence, forged replies, no permission
     "srt",  // tests/srt_peer.rs: closed ports, silence, noise, echoes, endless datagrams, planted secrets, a lossy way
 ];
@@ -76,6 +77,7 @@ pub(crate) const WITHOUT_TCP: &[&str] = &[
 pub(crate) fn lab(kind: &str) -> Lab {
     match kind {
         "hls" => hls(),
+        "host" => host(),
         "http" => http(),
         "icecast" => icecast(),
         "mjpeg" => mjpeg(),
@@ -124,6 +126,28 @@ fn hls() -> Lab {
         },
         facts: &["status_code", "content_type", "playlist_type", "segments", "segment_format", "segment_bytes", "peer"],
         tracks: "h264 Constrained Baseline 64x48 10 fps* + aac LC 48000 Hz 2 ch*",
+    }
+}
+
+fn host() -> Lab {
+    Lab {
+        path: "",
+        options: vec![("warn_cpu", Value::Int(100))],
+        silence: Phase::Transfer,
+        begin: "",
+        endless: Vec::new(),
+        challenge: "",
+        good: || good(async { Good { url: "host://local".to_owned(), _peer: Box::new(()) } }),
+        facts: &[
+            "cpu_used_ratio",
+            "load_1",
+            "memory_used_ratio",
+            "file_systems",
+            "uptime_s",
+            "scope",
+            "own_memory_bytes",
+        ],
+        tracks: "",
     }
 }
 

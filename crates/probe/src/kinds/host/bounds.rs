@@ -27,17 +27,37 @@ pub(super) const FIELDS: [Field; 22] = [
     Field::new("fail_memory", PERCENT, "Use of memory from which on it is a failure, in percent."),
     Field::new("warn_swap", PERCENT, "Use of swap from which on it is a warning, in percent."),
     Field::new("fail_swap", PERCENT, "Use of swap from which on it is a failure, in percent."),
-    Field::new("warn_disk", PERCENT, "Use of a file system, in bytes or in files, from which on it is a warning, in percent.")
-        .default("90"),
-    Field::new("fail_disk", PERCENT, "Use of a file system, in bytes or in files, from which on it is a failure, in percent."),
-    Field::new("warn_disk_of", PERCENTS, "The same as `warn_disk` for single file systems, by the folder they are mounted on."),
-    Field::new("fail_disk_of", PERCENTS, "The same as `fail_disk` for single file systems, by the folder they are mounted on."),
+    Field::new(
+        "warn_disk",
+        PERCENT,
+        "Use of a file system, in bytes or in files, from which on it is a warning, in percent.",
+    )
+    .default("90"),
+    Field::new(
+        "fail_disk",
+        PERCENT,
+        "Use of a file system, in bytes or in files, from which on it is a failure, in percent.",
+    ),
+    Field::new(
+        "warn_disk_of",
+        PERCENTS,
+        "The same as `warn_disk` for single file systems, by the folder they are mounted on.",
+    ),
+    Field::new(
+        "fail_disk_of",
+        PERCENTS,
+        "The same as `fail_disk` for single file systems, by the folder they are mounted on.",
+    ),
     Field::new(
         "warn_temperature",
         CELSIUS,
         "Temperature of a sensor from which on it is a warning, in degrees Celsius. What the maker calls critical always is one.",
     ),
-    Field::new("fail_temperature", CELSIUS, "Temperature of a sensor from which on it is a failure, in degrees Celsius."),
+    Field::new(
+        "fail_temperature",
+        CELSIUS,
+        "Temperature of a sensor from which on it is a failure, in degrees Celsius.",
+    ),
     Field::new("min_in_kbps", RATES, "Least that must come in, in kbit/s, by interface; less is a failure."),
     Field::new("warn_min_in_kbps", RATES, "Least that should come in, in kbit/s, by interface; less is a warning."),
     Field::new("max_in_kbps", RATES, "Most that may come in, in kbit/s, by interface; more is a failure."),
@@ -195,7 +215,8 @@ impl Bounds {
                 let text = format!("the sensor {name} is at {celsius:.1} °C, the bound is {limit} °C");
                 reading.find("temperature_high", severity, text);
             } else if let Some(critical) = critical {
-                let text = format!("the sensor {name} is at {celsius:.1} °C, which its maker calls critical ({critical} °C)");
+                let text =
+                    format!("the sensor {name} is at {celsius:.1} °C, which its maker calls critical ({critical} °C)");
                 reading.find("temperature_critical", Severity::Warning, text);
             }
         }
@@ -219,10 +240,8 @@ impl Bounds {
             }
             let way = if bound.inwards { "comes in" } else { "goes out" };
             let (name, side) = if bound.least { ("traffic_low", "least") } else { ("traffic_high", "most") };
-            let text = format!(
-                "{actual:.0} kbit/s {way} on {}, expected at {side} {} kbit/s",
-                bound.interface, bound.kbps
-            );
+            let text =
+                format!("{actual:.0} kbit/s {way} on {}, expected at {side} {} kbit/s", bound.interface, bound.kbps);
             reading.find(name, bound.severity, text);
             told.push(bound);
         }

@@ -245,3 +245,47 @@ fn own_ticks(stat: &str) -> Option<u64> {
 pub(super) fn float(count: u64) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(at: Instant, read_bytes: u64, in_bytes: u64, ticks: u64) -> Counters {
+        let disk = Disk { read_bytes, written_bytes: 512, busy_ms: read_bytes };
+        let interface = Interface { in_bytes, out_bytes: 100, errors: in_bytes / 100, drops: 3 };
+        Counters {
+            at,
+            cpu: Cpu { user: ticks, idle: ticks, ..Cpu::default() },
+            cpus: 1,
+            disks: [("sda".to_owned(), disk)].into(),
+            interfaces: [("eth0".to_owned(), interface)].into(),
+            own_ticks: Some(ticks),
+            container_us: Some(ticks * 10_000),
+        }
+    }
+
+    #[test]
+    fn rates_are_by_the_second() {
+        let began = Instant::now();
+        let before = counters(began, 1000, 1000, 100);
+        let rates = counters(began + Duration::from_secs(10), 6000, 2000, 1100).since(&before);
+        assert_eq!(rates.disks["sda"], DiskRates { read: 500.0, written: 0.0, busy: 0.5 });
+        assert_eq!(rates.interfaces["eth0"], InterfaceRates { in_bps: 800.0, out_bps: 0.0, errors: 1.0, drops: 0.0 });
+        assert_eq!((rates.own_cpu, rates.container_cpu), (Some(1.0), Some(1.0)));
+        assert_eq!(rates.cpu.map(|shares| (shares.used, shares.user)), Some((0.5, 0.5)));
+    }
+
+    #[test]
+    fn a_counter_that_began_anew_has_no_rate_and_no_time_makes_none() {
+        let began = Instant::now();
+        let before = counters(began, 1000, 1000, 100);
+        let rates = counters(began + Duration::from_secs(10), 10, 10, 10).since(&before);
+        assert!(rates.disks.is_empty() && rates.interfaces.is_empty(), "{rates:?}");
+        assert_eq!((rates.own_cpu, rates.cpu), (None, None));
+        let rates = counters(began, 2000, 2000, 200).since(&before);
+        assert!(rates.disks.is_empty() && rates.own_cpu.is_none(), "{rates:?}");
+        let mut new = counters(began + Duration::from_secs(1), 2000, 2000, 200);
+        new.interfaces = [("eth9".to_owned(), Interface::default())].into();
+        assert!(new.since(&before).interfaces.is_empty(), "an interface that just came has no rate yet");
+    }
+}

@@ -86,7 +86,9 @@ mod tests {
 
     #[test]
     fn escapes_of_mounts_are_undone() {
-        for (text, plain) in [(r"/mnt/my\040disk", "/mnt/my disk"), (r"/a\134b", r"/a\b"), (r"/x\9", r"/x\9"), ("/", "/")] {
+        for (text, plain) in
+            [(r"/mnt/my\040disk", "/mnt/my disk"), (r"/a\134b", r"/a\b"), (r"/x\9", r"/x\9"), ("/", "/")]
+        {
             assert_eq!(unescape(text), plain);
         }
     }

@@ -9,10 +9,40 @@ use super::files::{Root, numbers, unescape};
 const CGROUP: &str = "sys/fs/cgroup";
 /// File systems that hold no files of people: always full, always empty, or made of something else.
 const PSEUDO: [&str; 34] = [
-    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devfs", "devpts", "devtmpfs", "efivarfs",
-    "erofs", "fusectl", "hugetlbfs", "iso9660", "mqueue", "nsfs", "nullfs", "overlay", "proc", "pstore", "ramfs",
-    "rpc_pipefs", "securityfs", "selinuxfs", "smackfs", "squashfs", "sysfs", "tmpfs", "tracefs", "udf", "rootfs",
-    "fuse.lxcfs", "fuse.gvfsd-fuse",
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "erofs",
+    "fusectl",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "nsfs",
+    "nullfs",
+    "overlay",
+    "proc",
+    "pstore",
+    "ramfs",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "smackfs",
+    "squashfs",
+    "sysfs",
+    "tmpfs",
+    "tracefs",
+    "udf",
+    "rootfs",
+    "fuse.lxcfs",
+    "fuse.gvfsd-fuse",
 ];
 /// File systems over a network: asking one whose server is gone waits for ever, so it is asked only where it is named.
 const REMOTE: [&str; 8] = ["nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse.sshfs", "afs"];
@@ -184,7 +214,11 @@ pub(super) fn temperatures(root: &Root) -> Vec<Temperature> {
             let same = |t: &&Temperature| t.name == name || t.name.starts_with(&format!("{name} #"));
             let again = found.iter().filter(same).count();
             let name = if again == 0 { name } else { format!("{name} #{}", again + 1) };
-            found.push(Temperature { name, celsius, critical: critical.filter(|c| (LEAST_CRITICAL..200.0).contains(c)) });
+            found.push(Temperature {
+                name,
+                celsius,
+                critical: critical.filter(|c| (LEAST_CRITICAL..200.0).contains(c)),
+            });
         }
     };
     for chip in root.names("sys/class/hwmon") {
