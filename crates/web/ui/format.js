@@ -91,8 +91,12 @@ const FACTS = {
   redirects: 'Redirects', content_type: 'Content type', frame_bytes: 'Frame', head_refused: 'HEAD refused, GET used', peer: 'Peer',
   rtt_ms: 'Round trip', rtt_min_ms: 'Shortest round trip', rtt_max_ms: 'Longest round trip', rtt_mdev_ms: 'Deviation of round trips', rtt_rolling_ms: 'Round trip, rolling',
   loss_rolling_ratio: 'Loss, rolling', reply_ttl: 'Time to live of replies', icmp_socket: 'ICMP socket', echo_duplicates: 'Answered twice',
+  cpus: 'Processors', cpu_limit: 'Limit of processors', cpu_used_ratio: 'CPU', cpu_user_ratio: 'CPU in programs', cpu_system_ratio: 'CPU in the kernel', cpu_iowait_ratio: 'CPU waiting for disks', cpu_irq_ratio: 'CPU serving interrupts', cpu_steal_ratio: 'CPU stolen by the hypervisor',
+  load_1: 'Load of 1 minute', load_5: 'Load of 5 minutes', load_15: 'Load of 15 minutes', file_systems: 'File system', disks: 'Disk', interfaces: 'Interface', temperatures: 'Sensor', files_used_ratio: 'Files used',
+  memory_size_bytes: 'Memory', memory_used_bytes: 'Memory in use', memory_used_ratio: 'Memory used', swap_size_bytes: 'Swap', in_bps: 'In', out_bps: 'Out', temperature_c: 'Temperature', critical_c: 'Critical at',
+  own_cpus: 'StreamPulse: processors', own_memory_bytes: 'StreamPulse: memory', own_threads: 'StreamPulse: threads', own_open_files: 'StreamPulse: open files',
 };
-export const factName = (key) => FACTS[key] || key.replace(/_(ms|s|ratio)$/, '').replaceAll('_', ' ').replace(/^./, (c) => c.toUpperCase());
+export const factName = (key) => FACTS[key] || key.replace(/_(bytes_per_s|per_s|bytes|ms|s|ratio)$/, '').replaceAll('_', ' ').replace(/^./, (c) => c.toUpperCase());
 /** What a row of a fact says: a plugin's value with its bounds, or each of its values by name. */
 function rowText({ name, value, unit, warn, crit, min, max, ...rest }) {
   const has = (x) => x !== undefined;
@@ -108,12 +112,27 @@ export function factValue(key, value) {
   if (key.endsWith('_bytes')) return bytes(value);
   if (key.endsWith('_bps')) return value >= 1e6 ? `${number(value / 1e6)} Mbit/s` : `${number(value / 1e3)} kbit/s`;
   if (key.endsWith('_fps')) return `${number(value)} fps`;
+  if (key.endsWith('_bytes_per_s')) return `${bytes(value)}/s`;
+  if (key.endsWith('_per_s')) return `${number(value)}/s`;
+  if (key.endsWith('_s')) return value >= 60 ? span(value * 1000) : `${number(value)} s`;
+  if (key.endsWith('_c')) return `${number(value)} °C`;
   if (key.endsWith('_ratio')) return `${number(value * 100)} %`;
   if (key.endsWith('_ms')) return value >= 10000 ? `${number(value / 1000)} s` : `${number(value)} ms`;
   if (value === true) return 'yes';
   if (value === false) return 'no';
   return typeof value === 'number' ? number(value) : String(value);
 }
+
+/** What a look without tracks saw, in short; empty when there is nothing shorter than its facts. */
+export function brief({ facts: f }) {
+  const has = (key) => f[key] !== undefined;
+  if (has('message')) return f.message;
+  if (has('rtt_ms')) return `${f.echoes_answered} of ${f.echoes_sent} echoes · ${factValue('rtt_ms', f.rtt_ms)}`;
+  const fullest = (f.file_systems || []).reduce((worst, row) => (!worst || row.used_ratio > worst.used_ratio ? row : worst), null);
+  return [has('cpu_used_ratio') && `CPU ${percentOf(f.cpu_used_ratio)}`, has('memory_used_ratio') && `memory ${percentOf(f.memory_used_ratio)}`,
+    fullest && `${fullest.name} ${percentOf(fullest.used_ratio)} full`].filter(Boolean).join(' · ');
+}
+const percentOf = (ratio) => `${Math.round(ratio * 100)} %`;
 
 /** Parts of StreamPulse itself, as /health names them. */
 export const PARTS = { store: 'Store', engine: 'Engine', clock: 'Clock', config: 'Configuration' };

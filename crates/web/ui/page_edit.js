@@ -3,7 +3,7 @@
 import { get, patch, post } from './api.js';
 import { h, link, put, toast } from './dom.js';
 import { input, place, problemList } from './form.js';
-import { factPairs, millis, phaseName, track } from './format.js';
+import { brief, factPairs, millis, phaseName, track } from './format.js';
 
 const FIRST = ['url', 'name', 'kind', 'group', 'tags'];
 const HIDDEN = ['id', 'template'];
@@ -22,7 +22,7 @@ function suggest(text) {
 function result(look) {
   const grade = { pass: 'good', warn: 'warn', fail: 'bad' }[look.grade];
   return h('div', { class: 'stack' },
-    h('div', { class: `notice ${grade}`, role: 'status' }, look.grade === 'pass' ? `It works: ${look.tracks.map(track).join(', ') || 'it answered'} in ${millis(look.took_ms)}.` : look.reasons.map((r) => r.text).join('; ')),
+    h('div', { class: `notice ${grade}`, role: 'status' }, look.grade === 'pass' ? `It works: ${look.tracks.map(track).join(', ') || brief(look) || 'it answered'} in ${millis(look.took_ms)}.` : look.reasons.map((r) => r.text).join('; ')),
     h('p', { class: 'muted' }, Object.entries(look.phases_ms).map(([p, ms]) => `${phaseName(p)} ${millis(ms)}`).join(' · ')),
     Object.keys(look.facts).length ? h('dl', { class: 'facts' }, factPairs(look.facts).flatMap(([k, v]) => [h('dt', {}, k), h('dd', {}, v)])) : null);
 }

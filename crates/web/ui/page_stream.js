@@ -194,10 +194,10 @@ export function make({ id: rawId, go }) {
       return put(node, h('div', { class: 'empty' }, now.loaded ? [h('h1', {}, 'This stream is not watched'), h('p', {}, 'It may have been removed. ', link('/', {}, 'To the streams'))] : 'Loading …'));
     }
     if (!built) {
-      built = { history: history(id), incidents: incidents(id), looks: looks(id), preview: previewCard(id, () => now.targets.get(id)) };
+      built = { history: history(id), incidents: incidents(id), looks: looks(id), preview: previewCard(id, () => now.targets.get(id)), tracks: card('Tracks', null, parts.tracks) };
       put(node, h('div', { class: 'head' }, h('div', { class: 'grow' }, h('div', { class: 'title' }, parts.name, parts.pill), h('div', { class: 'row' }, parts.url, parts.tags)), parts.acts),
         parts.why, parts.stats, h('div', { class: 'card big-beats' }, h('div', { class: 'body' }, parts.beats)),
-        h('div', { class: 'two' }, h('div', { class: 'stack' }, built.history.node, card('Tracks', null, parts.tracks), built.looks.node), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts.node), built.incidents.node)));
+        h('div', { class: 'two' }, h('div', { class: 'stack' }, built.history.node, built.tracks, built.looks.node), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts.node), built.incidents.node)));
     }
     setText(parts.name, t.name);
     setText(parts.url, t.url);
@@ -212,6 +212,9 @@ export function make({ id: rawId, go }) {
     put(parts.stats, stat(`${STATUS[t.status]} for`, span(serverNow() - t.since)), stat('Response', millis(t.last?.took_ms)), stat('24 h', percent(t.availability?.h24)), stat('7 d', percent(t.availability?.d7)), stat('30 d', percent(t.availability?.d30)), stat('Looks every', span(t.interval_ms)), ...(t.last?.facts.cert_expires_at ? [stat('Certificate', `${count(Math.floor((t.last.facts.cert_expires_at - serverNow()) / 86400000))} days`)] : []));
     parts.beats.update(t.beats);
     keep(parts.tracks, JSON.stringify(t.last?.tracks ?? null), () => tracksTable(t.last));
+    // Nothing is missing where no media is meant to be: no tracks, and pictures only of what HTTP may give.
+    built.tracks.hidden = !t.media && !t.last?.tracks.length;
+    built.preview.node.hidden = !t.media && !t.url.startsWith('http');
     parts.facts.update(lastFacts(t));
   };
   const unsubscribe = subscribe((what, ids) => {

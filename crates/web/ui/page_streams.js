@@ -3,7 +3,7 @@
 import { may } from './api.js';
 import { beatBar } from './beats.js';
 import { h, link, put, segments, setText } from './dom.js';
-import { ago, millis, percent, span, STATUS, track } from './format.js';
+import { ago, brief, millis, percent, span, STATUS, track } from './format.js';
 import { now, serverNow, subscribe } from './live.js';
 
 const ORDER = { down: 0, degraded: 1, unknown: 2, up: 3, maintenance: 4, paused: 5 };
@@ -58,7 +58,7 @@ function describe(t) {
   if (t.status !== 'up' && t.reason) return `${t.reason} · for ${span(serverNow() - t.since)}`;
   if (!t.last) return 'not looked at yet';
   if (t.last.grade !== 'pass') return `${t.last.reasons[0]?.text || t.last.grade} (${t.fails} of ${t.fail_after})`;
-  return t.last.tracks.map(track).join(' · ') || `answered ${ago(t.last.at, serverNow())}`;
+  return t.last.tracks.map(track).join(' · ') || brief(t.last) || `answered ${ago(t.last.at, serverNow())}`;
 }
 
 function items() {

@@ -239,14 +239,19 @@ fn human(target: &Target, seen: &Observation, verdict: &Verdict, status: &str) -
 /// What came back, in short, where there are no tracks to name.
 fn answer_text(reading: &Reading) -> String {
     let get = |key: &str| reading.facts.get(key);
-    match (get(fact::ECHOES_ANSWERED), get(fact::ECHOES_SENT), get(fact::RTT_MS)) {
-        (Some(FactValue::Int(answered)), Some(FactValue::Int(sent)), Some(FactValue::Num(rtt))) => {
-            format!("{answered} of {sent} echoes answered, round trip {rtt:.2} ms")
-        }
-        _ => match get(fact::MESSAGE) {
-            Some(FactValue::Text(said)) => said.clone(),
-            _ => "answered".to_owned(),
-        },
+    if let (Some(FactValue::Int(answered)), Some(FactValue::Int(sent)), Some(FactValue::Num(rtt))) =
+        (get(fact::ECHOES_ANSWERED), get(fact::ECHOES_SENT), get(fact::RTT_MS))
+    {
+        return format!("{answered} of {sent} echoes answered, round trip {rtt:.2} ms");
+    }
+    if let (Some(FactValue::Num(cpu)), Some(FactValue::Num(memory))) =
+        (get(fact::CPU_USED_RATIO), get(fact::MEMORY_USED_RATIO))
+    {
+        return format!("CPU {:.0} %, memory {:.0} %", cpu * 100.0, memory * 100.0);
+    }
+    match get(fact::MESSAGE) {
+        Some(FactValue::Text(said)) => said.clone(),
+        _ => "answered".to_owned(),
     }
 }
 

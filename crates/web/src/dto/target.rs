@@ -72,6 +72,8 @@ pub struct TargetDto {
     pub name: String,
     /// Kind of probe.
     pub kind: &'static str,
+    /// Whether its kind carries media: tracks, depth, pictures.
+    pub media: bool,
     /// Where it is, secrets hidden.
     pub url: String,
     /// Group for people.
@@ -127,6 +129,7 @@ impl TargetDto {
             id: spec.id.as_str().to_owned(),
             name: spec.name.clone(),
             kind: spec.kind,
+            media: probe::kinds::by_name(spec.kind).is_some_and(|kind| kind.media),
             url: spec.address.to_string(),
             group: spec.group.clone(),
             tags: spec.tags.clone(),
