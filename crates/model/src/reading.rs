@@ -123,6 +123,40 @@ pub mod fact {
     pub const RTP_PACKETS: &str = "rtp_packets";
     /// RTP packets missing by sequence number, from the first packet of each track to the end of the look (integer).
     pub const RTP_LOST: &str = "rtp_lost";
+    /// Distance of the packets of a transport stream, in bytes: 188, or 192, 204, 208 with additions (integer).
+    pub const PACKET_BYTES: &str = "packet_bytes";
+    /// Packets of a transport stream that came (integer).
+    pub const TS_PACKETS: &str = "ts_packets";
+    /// Bits per second of a transport stream, everything in it counted (integer).
+    pub const TS_BITRATE_BPS: &str = "ts_bitrate_bps";
+    /// Bit rates PID by PID, the largest first, in kbit/s (text, as `256 h264 498, 257 aac 67, 0 pat 15 kbit/s`).
+    pub const PID_BITRATES: &str = "pid_bitrates";
+    /// Part of the packets of a transport stream that only fill, from 0 to 1 (number).
+    pub const NULL_RATIO: &str = "null_ratio";
+    /// Programs that a transport stream lists (integer).
+    pub const PROGRAMS: &str = "programs";
+    /// Times that the counters of a transport stream's packets did not go on (integer; TR 101 290, 1.4).
+    pub const CONTINUITY_ERRORS: &str = "continuity_errors";
+    /// Times that the packets of a transport stream had to be searched for anew (integer; TR 101 290, 1.1).
+    pub const SYNC_LOSSES: &str = "sync_losses";
+    /// Packets of a transport stream that are marked as damaged (integer; TR 101 290, 2.1).
+    pub const TRANSPORT_ERRORS: &str = "transport_errors";
+    /// Tables of a transport stream with a wrong checksum (integer; TR 101 290, 2.2).
+    pub const TABLE_ERRORS: &str = "table_errors";
+    /// Packets of a transport stream that cannot be read without a key (integer).
+    pub const SCRAMBLED_PACKETS: &str = "scrambled_packets";
+    /// Longest time between two program association tables, in milliseconds (number; TR 101 290, 1.3).
+    pub const PAT_INTERVAL_MS: &str = "pat_interval_ms";
+    /// Longest time between two maps of a program, in milliseconds (number; TR 101 290, 1.5).
+    pub const PMT_INTERVAL_MS: &str = "pmt_interval_ms";
+    /// Longest time between two references of a program clock, in milliseconds (number; TR 101 290, 2.3).
+    pub const PCR_INTERVAL_MS: &str = "pcr_interval_ms";
+    /// Spread of how late the references of a program clock arrived compared to what they say, in milliseconds (number).
+    pub const PCR_JITTER_MS: &str = "pcr_jitter_ms";
+    /// Largest error of a program clock reference against a constant bit rate, in nanoseconds (number; TR 101 290, 2.4).
+    pub const PCR_ACCURACY_NS: &str = "pcr_accuracy_ns";
+    /// RTP packets that came after a later one (integer).
+    pub const RTP_REORDERED: &str = "rtp_reordered";
     /// Pictures per second that came, and not those that were announced (number).
     pub const MEASURED_FPS: &str = "measured_fps";
     /// Part of the packets that did not come, from 0 to 1 (number).
@@ -197,7 +231,7 @@ pub mod fact {
     pub const SEGMENT_BYTES: &str = "segment_bytes";
     /// Size by declared duration of the segment looked at, in bits per second (integer).
     pub const SEGMENT_BITRATE_BPS: &str = "segment_bitrate_bps";
-    /// How the segments are encrypted (text).
+    /// How the segments or packets are encrypted (text).
     pub const ENCRYPTION: &str = "encryption";
     /// Version of the peer (text, as `1.5.1`).
     pub const SRT_VERSION: &str = "srt_version";

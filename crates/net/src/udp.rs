@@ -1,5 +1,10 @@
 //! Pairs of UDP ports, as RTP wants them: data on an even port, reports on the next one. Owns both sockets; believes only
-//! datagrams from the peer's address. Knows nothing of what is in a datagram.
+//! datagrams from the peer's address. Knows nothing of what is in a datagram. Listening for unasked datagrams is in
+//! `udp/receiver.rs`.
+
+mod receiver;
+
+pub use receiver::{Interface, Listen, Receiver};
 
 use std::cell::RefCell;
 use std::io;

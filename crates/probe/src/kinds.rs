@@ -11,6 +11,7 @@ pub(crate) mod host;
 pub(crate) mod http;
 pub(crate) mod icecast;
 pub(crate) mod mjpeg;
+pub(crate) mod mpegts;
 pub(crate) mod ping;
 pub(crate) mod rtmp;
 pub(crate) mod rtsp;
@@ -26,6 +27,7 @@ pub static KINDS: &[&Kind] = &[
     &http::KIND,
     &icecast::KIND,
     &mjpeg::KIND,
+    &mpegts::KIND,
     &ping::KIND,
     &rtmp::KIND,
     &rtsp::KIND,

@@ -16,4 +16,5 @@ pub mod rtmp;
 pub mod rtsp;
 pub mod srt;
 pub mod tls;
+pub mod ts;
 pub mod wait;

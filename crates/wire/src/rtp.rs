@@ -1,10 +1,12 @@
 //! RTP and RTCP packets (RFC 3550): headers, enough of the reports to identify them, loss and jitter.
 //!
-//! Never copies a payload and never keeps packets.
+//! Keeps no packets but those that wait for one before them ([`Reorder`]).
 
+mod reorder;
 mod rtcp;
 mod sequence;
 
+pub use reorder::Reorder;
 pub use rtcp::{Rtcp, RtcpPackets, rtcp};
 pub use sequence::{Jitter, SeqTracker};
 

@@ -1,17 +1,23 @@
 //! MPEG transport streams (ISO/IEC 13818-1): packets, program tables, PES, and what the streams inside say of themselves.
 //!
-//! Owns finding the packets in bytes and taking them apart. Never decodes a picture or a sound, keeps no statistics of a
-//! link: whoever wants those reads [`Packet`]s.
+//! Owns finding the packets in bytes, taking them apart, and counting what a monitor counts ([`Monitor`]). Never decodes a
+//! picture or a sound, never judges.
 
+mod clock;
 mod demux;
+mod framer;
 mod inspect;
+mod monitor;
 mod pes;
 mod psi;
 
+pub use clock::Clock;
 pub use demux::{Demuxer, Event, Pes};
+pub use framer::Framer;
 pub use inspect::{Inspector, StreamInfo};
+pub use monitor::{Interval, Monitor, Pid, Program, Role, Step, Times, Totals};
 pub use pes::{PesHeader, parse_pes};
-pub use psi::{Pat, Pmt, Section, SectionError, Sections, Stream, crc32, parse_pat, parse_pmt};
+pub use psi::{Pat, Pmt, Section, SectionError, Sections, Stream, crc32, parse_pat, parse_pmt, parse_sdt};
 
 /// Octets of a packet.
 pub const PACKET_BYTES: usize = 188;

@@ -81,6 +81,7 @@ pub(crate) fn lab(kind: &str) -> Lab {
         "http" => http(),
         "icecast" => icecast(),
         "mjpeg" => mjpeg(),
+        "mpegts" => mpegts(),
         "ping" => ping(),
         "rtmp" => rtmp(),
         "rtsp" => rtsp(),
@@ -251,6 +252,37 @@ fn mjpeg() -> Lab {
         },
         facts: &["status_code", "content_type", "frame_bytes", "peer"],
         tracks: "mjpeg 64x48 FPS*",
+    }
+}
+
+/// A packet that only fills.
+static FILLING: [u8; 188] = {
+    let mut packet = [0xff; 188];
+    (packet[0], packet[1], packet[3]) = (0x47, 0x1f, 0x10);
+    packet
+};
+
+fn mpegts() -> Lab {
+    Lab {
+        path: "/live.ts",
+        options: vec![("window", text("200ms"))],
+        silence: Phase::FirstByte,
+        begin: "HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\nG",
+        endless: vec![
+            Endless { begin: "HTTP/1.1 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless { begin: "HTTP/1.1 200 OK\r\n\r\n", again: b"never a packet ", faults: ENDED },
+            Endless { begin: "HTTP/1.1 200 OK\r\n\r\n", again: &FILLING, faults: CAPPED },
+            Endless { begin: "", again: b"x", faults: ENDED },
+        ],
+        challenge: "HTTP/1.1 401 No\r\nServer: PLANTED\r\nWWW-Authenticate: Basic realm=\"PLANTED\"\r\nContent-Length: 0\r\n\r\n",
+        good: || {
+            good(async {
+                let peer = testkit::ts::server(testkit::ts::Body::Endless).await;
+                Good { url: peer.url("http", "/live.ts"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["status_code", "server", "peer", "transport", "ts_packets", "continuity_errors", "pid_bitrates"],
+        tracks: "h264 Constrained Baseline 64x48 10 fps* + aac LC 48000 Hz 2 ch*",
     }
 }
 

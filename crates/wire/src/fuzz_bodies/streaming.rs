@@ -2,10 +2,13 @@
 //!
 //! Besides that: what is counted is there, and what is announced as a range can be asked for.
 
+use std::time::Duration;
+
 use super::pieces;
 use crate::m3u8::{self, Context, Playlist};
 use crate::mp4::{self, Fragments, Init};
-use crate::ts::{self, Inspector};
+use crate::rtp::Reorder;
+use crate::ts::{self, Framer, Inspector, Monitor};
 use crate::{ac3, blocks, elementary, mpeg2};
 
 /// Playlists of either sort: indices lead somewhere, numbers are numbers, limits hold.
@@ -63,6 +66,47 @@ pub fn ts_streams(bytes: &[u8]) {
     let _ = elementary::sound_frames(bytes, |frame| {
         ac3::parse_header(frame).ok().map(|header| (header.params, header.frame_bytes))
     });
+}
+
+/// What a monitor counts in a transport stream: cuts do not matter, sums are sums, measures are numbers; and packets of RTP
+/// come out at most once each.
+pub fn ts_monitor(bytes: &[u8]) {
+    let read = |whole| {
+        let (mut framer, mut monitor) = (Framer::new(), Monitor::new(Duration::from_secs(1)));
+        for piece in pieces(bytes, whole) {
+            framer.push(piece, &mut |packet| {
+                let arrival = Duration::from_micros(monitor.totals().packets * 900);
+                let step = monitor.packet(packet, arrival);
+                assert!(step.is_none_or(|step| step.payload < ts::PACKET_BYTES && step.lost < 16));
+            });
+        }
+        (framer, monitor)
+    };
+    let ((whole, monitor), (cut, other)) = (read(true), read(false));
+    assert_eq!((whole.packets(), whole.stride()), (cut.packets(), cut.stride()));
+    assert_eq!((whole.sync_errors(), whole.sync_losses()), (cut.sync_errors(), cut.sync_losses()));
+    assert!(whole.skipped() + whole.packets() * ts::PACKET_BYTES as u64 <= bytes.len() as u64);
+    let totals = monitor.totals();
+    assert_eq!((totals, monitor.pids().len()), (other.totals(), other.pids().len()));
+    let of_pids: u64 = monitor.pids().iter().map(|pid| pid.packets).sum();
+    assert!(of_pids + totals.damaged <= totals.packets);
+    assert_eq!(monitor.pids().iter().map(|pid| pid.continuity_errors).sum::<u64>(), totals.continuity_errors);
+    assert!(monitor.packet_rate().is_none_or(|rate| rate.is_finite() && rate >= 0.0));
+    for clock in monitor.pids().iter().filter_map(|pid| pid.clock.as_ref()) {
+        assert!(clock.accuracy_ns().is_none_or(f64::is_finite));
+        assert!(clock.jumps() < clock.count().max(1));
+        let _ = (clock.longest(), clock.arrival_jitter(), clock.last_jump_ms());
+    }
+    let mut datagrams = Framer::new();
+    pieces(bytes, false).for_each(|piece| datagrams.datagram(piece, &mut |packet| assert_eq!(packet[0], ts::SYNC)));
+    let (mut reorder, mut out, mut ms) = (Reorder::new(), 0, 0);
+    let (numbers, _) = bytes.as_chunks::<2>();
+    for [high, low] in numbers {
+        ms += u64::from(*low) / 8;
+        let number = u16::from_be_bytes([high & 0x0f, *low]);
+        reorder.push(number, &[*high], Duration::from_millis(ms), &mut |payload, _| out += payload.len());
+    }
+    assert!(out <= numbers.len());
 }
 
 /// Fragmented MP4: cuts do not matter, samples lie where bytes are.

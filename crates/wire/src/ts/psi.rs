@@ -10,6 +10,13 @@ const MAX_SECTION_BYTES: usize = 4096;
 const MAX_ENTRIES: usize = 128;
 const PAT_TABLE: u8 = 0;
 const PMT_TABLE: u8 = 2;
+/// Names of the services of this stream (EN 300 468, 5.2.3).
+const SDT_TABLE: u8 = 0x42;
+/// Longest name of a service that is kept, in octets.
+const MAX_NAME_BYTES: usize = 80;
+const SERVICE: u8 = 0x48;
+/// What is said of sections that are no tables of the usual form.
+pub(super) const NOT_LONG_FORM: &str = "not a table of the long form";
 /// Descriptors that say what private data is.
 const REGISTRATION: u8 = 0x05;
 const TELETEXT: u8 = 0x56;
@@ -96,7 +103,7 @@ fn read_section(bytes: &[u8]) -> Result<Section<'_>, SectionError> {
     let error = |what| Err(SectionError { what });
     // Table, length, id, version, number, last number, checksum.
     if bytes.len() < 12 || bytes[1] & 0x80 == 0 {
-        return error("not a table of the long form");
+        return error(NOT_LONG_FORM);
     }
     if crc32(bytes) != 0 {
         return error("the checksum is wrong");
@@ -209,6 +216,41 @@ fn stream(pid: u16, stream_type: u8, descriptors: &[u8]) -> Stream {
     }
     let sample_encrypted = matches!(stream_type, 0xcf | 0xdb | 0xc1 | 0xc2);
     Stream { pid, stream_type, codec, channels, sample_encrypted }
+}
+
+/// Reads a service description table: names by program number; `None` when the section is another table. Names in letters
+/// other than Latin are left out.
+#[must_use]
+pub fn parse_sdt(section: &Section<'_>) -> Option<Vec<(u16, String)>> {
+    let mut rest = section.body.get(3..)?;
+    if section.table != SDT_TABLE {
+        return None;
+    }
+    let mut names = Vec::new();
+    while let [id_high, id_low, _, length_high, length_low, tail @ ..] = rest {
+        let (descriptors, next) = tail.split_at_checked(length(*length_high, *length_low))?;
+        let name = descriptors_of(descriptors).find(|(tag, _)| *tag == SERVICE).and_then(|(_, body)| service(body));
+        if let Some(name) = name.filter(|_| names.len() < MAX_ENTRIES) {
+            names.push((u16::from_be_bytes([*id_high, *id_low]), name));
+        }
+        rest = next;
+    }
+    Some(names)
+}
+
+/// Type, provider and name of a service, each of the texts with its length in front.
+fn service(body: &[u8]) -> Option<String> {
+    let [_, provider, rest @ ..] = body else { return None };
+    let (&name, rest) = rest.get(usize::from(*provider)..)?.split_first()?;
+    let name = rest.get(..usize::from(name))?;
+    // The first octet may choose another alphabet: 0x15 is UTF-8, others below a space are not Latin.
+    let text = match name {
+        [0x15, text @ ..] => std::str::from_utf8(text).ok()?.to_owned(),
+        [first, ..] if *first < 0x20 => return None,
+        text => text.iter().filter(|octet| **octet < 0x80).map(|octet| char::from(*octet)).collect(),
+    };
+    let text: String = text.chars().filter(|letter| !letter.is_control()).take(MAX_NAME_BYTES / 4).collect();
+    (!text.trim().is_empty()).then(|| text.trim().to_owned())
 }
 
 fn descriptors_of(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
