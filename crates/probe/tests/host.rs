@@ -55,8 +55,6 @@ fn target(machine: &TempDir, options: &[(&str, Value)]) -> Target {
     let mut target = support::target("host://local", &[]);
     target.options.0.insert("root".to_owned(), text(machine.path().to_str().expect("a plain path")));
     target.options.0.extend(options.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-    // Half of it goes into the first look.
-    target.timeout = Duration::from_secs(2);
     target
 }
 

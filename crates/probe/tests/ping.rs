@@ -132,7 +132,7 @@ async fn looks_at_one_host_do_not_take_each_others_replies() {
 
 /// What the network of [`ROUTER`] says, whatever the socket.
 async fn check_troubles(means: &str) {
-    let options = [("count", "3"), ("spacing", "20ms"), ("wait", "300ms")];
+    let options = [("count", "3"), ("spacing", "20ms"), ("wait", "600ms")];
     for url in ["ping://127.0.0.1", "ping://[::1]", "ping://10.8.8.2", "ping://[fd00:8::2]"] {
         check_good(url, Some(means)).await;
     }
@@ -140,7 +140,7 @@ async fn check_troubles(means: &str) {
         ("ping://10.8.8.77", "64", "unreachable (first_byte)", "the host is unreachable, says 10.8.8.1"),
         ("ping://203.0.113.1", "64", "unreachable (first_byte)", "the network is unreachable, says 10.8.8.2"),
         ("ping://198.51.100.1", "1", "unreachable (first_byte)", "(time to live exceeded), says 10.8.8.2"),
-        ("ping://198.51.100.1", "2", "timed_out (first_byte)", "none of 3 echoes was answered within 3"),
+        ("ping://198.51.100.1", "2", "timed_out (first_byte)", "none of 3 echoes was answered within "),
         ("ping://[2001:db8::1]", "64", "unreachable (first_byte)", "no route to the destination, says fd00:8::2"),
         ("ping://[fd00:9::1]", "1", "unreachable (first_byte)", "(time to live exceeded), says fd00:8::2"),
         ("ping://[fd00:9::1]", "2", "timed_out (first_byte)", "none of 3 echoes"),

@@ -51,7 +51,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         None => on_runtime(commands::run::run(cli.run)),
         Some(Command::Run(args)) => on_runtime(commands::run::run(args)),
         Some(Command::Demo(args)) => on_runtime(commands::demo::demo(args)),
-        Some(Command::Probe(args)) => probe_runtime()?.block_on(commands::probe::probe(&args)).or_else(|error| {
+        Some(Command::Probe(args)) => on_one_thread(commands::probe::probe(&args)).or_else(|error| {
             say::err(&format!("streampulse probe: {error:#}"));
             Ok(ExitCode::from(commands::probe::UNKNOWN))
         }),
@@ -61,7 +61,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Token(command)) => commands::people::token(command),
         Some(Command::Backup(args)) => commands::history::backup(&args),
         Some(Command::Verify(args)) => commands::history::verify(&args),
-        Some(Command::Health(args)) => probe_runtime()?.block_on(commands::health::health(&args)),
+        Some(Command::Health(args)) => on_one_thread(commands::health::health(&args)),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "streampulse", &mut text);
@@ -99,7 +99,10 @@ fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::R
     code
 }
 
-/// One thread does for one look.
-fn probe_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+/// One thread does for one look. What still waits for a name or a file system that hangs is left behind.
+fn on_one_thread(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let code = runtime.block_on(work);
+    runtime.shutdown_background();
+    code
 }
