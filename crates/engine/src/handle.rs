@@ -15,6 +15,7 @@ use model::time::Clock;
 use model::verdict::{Verdict, judge};
 use net::task::Tasks;
 use probe::preview::Picture;
+use probe::push::Call;
 use store::Store;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ pub use crate::input::CommandError;
 use crate::input::{Answer, Command};
 use crate::looker::{Looker, attempt};
 use crate::previews::Previews;
+use crate::pushes::Pushes;
 use crate::shell::Ask;
 
 /// Looks at targets that are not saved yet, at once: people press that button, so few are enough.
@@ -62,6 +64,7 @@ pub(crate) struct Parts {
     pub(crate) started: Arc<Config>,
     pub(crate) looks: Tasks,
     pub(crate) previews: Arc<Previews>,
+    pub(crate) pushes: Pushes,
 }
 
 impl Handle {
@@ -129,6 +132,18 @@ impl Handle {
             Answer::Observed(seen) => Ok(seen),
             Answer::Done | Answer::Refused(_) => Err(CommandError::Busy),
         }
+    }
+
+    /// The target of the kind `push` that is called by this token. Takes no time that tells anything about a wrong one.
+    #[must_use]
+    pub fn target_of_token(&self, token: &str) -> Option<TargetId> {
+        self.inner.parts.pushes.find(&self.now(), token)
+    }
+
+    /// A call came for a target of the kind `push`. A look sees it at once; nobody waits for it here.
+    pub fn push(&self, id: &TargetId, call: Call) {
+        let parts = &self.inner.parts;
+        parts.pushes.inbox.note(id, call, parts.clock.utc(), parts.clock.mono());
     }
 
     /// Stops watching a target until resumed, also over restarts. Twice is harmless.

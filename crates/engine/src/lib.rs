@@ -12,6 +12,7 @@ pub mod input;
 pub mod looker;
 mod permits;
 pub mod previews;
+mod pushes;
 mod shell;
 mod start;
 pub mod state;
@@ -19,6 +20,7 @@ pub mod step;
 mod watch;
 
 pub use handle::Handle;
+pub use probe::push;
 pub use start::{Engine, EnvFn, Start};
 
 #[cfg(test)]

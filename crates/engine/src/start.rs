@@ -8,8 +8,10 @@ use anyhow::Context;
 use model::status::StatusState;
 use model::target::TargetId;
 use model::time::Clock;
+use model::verdict::Grade;
 use net::task::Tasks;
 use probe::gear::Gear;
+use probe::push::Inbox;
 use store::Store;
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +21,7 @@ use crate::handle::{Handle, Parts};
 use crate::input::{Kept, StoreNow};
 use crate::looker::{Looker, Probes};
 use crate::previews::{Lens, Previews};
+use crate::pushes::{Pushes, courier};
 use crate::shell::{Ask, Ends, Shell};
 
 /// How often the store is asked how it is.
@@ -59,8 +62,9 @@ impl Engine {
     /// When the configuration cannot be read or has problems: all of them, one per line.
     pub async fn start(start: Start) -> anyhow::Result<(Self, Handle, Config)> {
         let gear = Gear::new(start.overrides.commands.clone().unwrap_or_default());
+        let inbox = Arc::clone(&gear.inbox);
         let looker = Arc::new(Probes::new(Arc::clone(&start.clock), gear));
-        Self::start_with(start, looker).await
+        Self::begin(start, looker, inbox).await
     }
 
     /// The same with another way to look.
@@ -68,10 +72,17 @@ impl Engine {
     /// # Errors
     /// As [`Engine::start`].
     pub async fn start_with(start: Start, looker: Arc<dyn Looker>) -> anyhow::Result<(Self, Handle, Config)> {
+        Self::begin(start, looker, Arc::default()).await
+    }
+
+    async fn begin(start: Start, looker: Arc<dyn Looker>, inbox: Arc<Inbox>) -> anyhow::Result<(Self, Handle, Config)> {
         let Start { config_file, store, clock, env, overrides } = start;
         let rules = Rules { env, overrides };
         let (config, hash) = load(&config_file, &rules).await?;
         let kept = restore(&store, &*clock).await;
+        for (seen, verdict) in kept.values().filter_map(|kept| kept.last.as_ref()) {
+            inbox.restore(seen, verdict.grade == Grade::Warn, clock.mono());
+        }
 
         let (tasks, looks) = (Tasks::new(), Tasks::new());
         let (shell, ends) = Shell::new(Arc::clone(&clock), store.clone(), Arc::clone(&looker), looks.clone(), kept);
@@ -84,6 +95,8 @@ impl Engine {
         let (desk_tx, desk_rx) = mpsc::channel(DESK_QUEUE);
         let desk = Desk::new(config_file, rules.clone(), Arc::clone(&clock), ends.asks.clone(), config.clone(), hash);
         tasks.spawn("configuration desk", desk.run(desk_rx, tasks.cancelled()));
+        let courier = courier(Arc::clone(&inbox), ends.asks.clone(), Arc::clone(&clock), tasks.cancelled());
+        tasks.spawn("calls", courier);
         tasks.spawn("store check", check_store(store.clone(), ends.asks.clone(), tasks.clone()));
 
         let Ends { asks, board, events } = ends;
@@ -103,6 +116,7 @@ impl Engine {
             started,
             looks,
             previews,
+            pushes: Pushes::new(inbox),
         });
         Ok((engine, handle, config))
     }

@@ -347,7 +347,15 @@ pub mod fact {
     pub const REPLY_TTL: &str = "reply_ttl";
     /// Sort of socket that echoes went through: `unprivileged` or `raw` (text).
     pub const ICMP_SOCKET: &str = "icmp_socket";
-    /// Exit code of a command (integer).
+    /// When the newest call of a push target came (time).
+    pub const LAST_CALL_AT: &str = "last_call_at";
+    /// When a run began whose end was not told yet (time).
+    pub const RUN_STARTED_AT: &str = "run_started_at";
+    /// How long the newest run took from the call of its beginning to that of its end, in milliseconds (measure).
+    pub const RUN_TOOK_MS: &str = "run_took_ms";
+    /// What a caller says that it measured, in milliseconds (measure).
+    pub const REPORTED_PING_MS: &str = "reported_ping_ms";
+    /// Exit code of a command, or of what a caller ran (integer).
     pub const EXIT_CODE: &str = "exit_code";
     /// First line that a plugin printed, or the words of a caller (text).
     pub const MESSAGE: &str = "message";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::fault::Fault;
 use model::phase::{Phase, Phases};
-use model::time::{Clock, UtcMs};
+use model::time::{Clock, Mono, UtcMs};
 use tokio::time::Instant;
 
 /// One look under way.
@@ -85,6 +85,12 @@ impl<'a> Attempt<'a> {
     #[must_use]
     pub fn utc(&self) -> UtcMs {
         self.clock.utc()
+    }
+
+    /// Monotonic clock time, for what is compared with the engine's own.
+    #[must_use]
+    pub fn mono(&self) -> Mono {
+        self.clock.mono()
     }
 
     /// The phase that was entered last; `None` before the first.

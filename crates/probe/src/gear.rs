@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::commands::Commands;
+use crate::push::Inbox;
 
 /// Commands that run at once. Each is a process or several: more of them only wait for each other.
 pub const COMMANDS_AT_ONCE: usize = 32;
@@ -15,6 +16,8 @@ pub const COMMANDS_AT_ONCE: usize = 32;
 pub struct Gear {
     /// What the kind `exec` may run.
     pub commands: Arc<Commands>,
+    /// What was pushed to targets of the kind `push`.
+    pub inbox: Arc<Inbox>,
     /// Places for running commands.
     pub(crate) places: Arc<Semaphore>,
 }
@@ -23,7 +26,7 @@ impl Gear {
     /// Gear with these commands.
     #[must_use]
     pub fn new(commands: Arc<Commands>) -> Self {
-        Self { commands, places: Arc::new(Semaphore::new(COMMANDS_AT_ONCE)) }
+        Self { commands, inbox: Arc::default(), places: Arc::new(Semaphore::new(COMMANDS_AT_ONCE)) }
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod icecast;
 pub(crate) mod mjpeg;
 pub(crate) mod mpegts;
 pub(crate) mod ping;
+pub(crate) mod push;
 pub(crate) mod rtmp;
 pub(crate) mod rtsp;
 pub(crate) mod srt;
@@ -29,6 +30,7 @@ pub static KINDS: &[&Kind] = &[
     &mjpeg::KIND,
     &mpegts::KIND,
     &ping::KIND,
+    &push::KIND,
     &rtmp::KIND,
     &rtsp::KIND,
     &srt::KIND,

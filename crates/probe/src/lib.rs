@@ -11,4 +11,5 @@ pub mod kind;
 pub mod kinds;
 pub mod live;
 pub mod preview;
+pub mod push;
 pub mod run;

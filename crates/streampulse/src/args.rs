@@ -53,6 +53,8 @@ pub(crate) enum Command {
     /// Manage API tokens for programs.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Print a fresh token for a target of the kind `push`.
+    PushToken,
     /// Copy the history to a file, consistently, also while StreamPulse runs.
     Backup(BackupArgs),
     /// Check the history file: structure and contents.

@@ -59,6 +59,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Import(args)) => commands::import::import(&args),
         Some(Command::User(command)) => commands::people::user(command),
         Some(Command::Token(command)) => commands::people::token(command),
+        Some(Command::PushToken) => {
+            say::out(&web::auth::random::secret());
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::Backup(args)) => commands::history::backup(&args),
         Some(Command::Verify(args)) => commands::history::verify(&args),
         Some(Command::Health(args)) => on_one_thread(commands::health::health(&args)),

@@ -9,6 +9,7 @@ pub mod kinds;
 pub mod observation;
 pub mod people;
 pub mod problem;
+pub mod push;
 pub mod session;
 pub mod target;
 

@@ -8,6 +8,7 @@ pub mod health;
 pub mod history;
 pub mod kinds;
 pub mod preview;
+pub mod push;
 pub mod session;
 pub mod table;
 pub mod targets;
@@ -104,7 +105,7 @@ pub enum Param {
 pub struct Route {
     /// Method.
     pub method: Method,
-    /// Path; one segment may be open, as `{id}`.
+    /// Path; segments may be open, as `{id}`.
     pub path: &'static str,
     /// Who may.
     pub access: Access,

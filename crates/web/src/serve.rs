@@ -19,7 +19,7 @@ use crate::auth::accounts::Users;
 use crate::auth::crew::Crew;
 use crate::auth::password::Passwords;
 use crate::auth::random;
-use crate::auth::rate::Limiter;
+use crate::auth::rate::{CallLimiter, Limiter};
 use crate::auth::session::Sessions;
 use crate::availability::Availability;
 use crate::error::{ApiError, ApiResult, Code};
@@ -148,6 +148,7 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
         handle,
         crew,
         limiter: Limiter::default(),
+        calls: CallLimiter::default(),
         hub,
         pulse,
         availability,

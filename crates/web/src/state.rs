@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::crew::Crew;
-use crate::auth::rate::Limiter;
+use crate::auth::rate::{CallLimiter, Limiter};
 use crate::availability::Availability;
 use crate::error::{ApiError, ApiResult};
 use crate::hub::Hub;
@@ -25,6 +25,8 @@ pub struct Parts {
     pub crew: Crew,
     /// Attempts to sign in.
     pub limiter: Limiter,
+    /// Calls of push targets.
+    pub calls: CallLimiter,
     /// The event streams.
     pub hub: Hub,
     /// Whether the engine's loop turns.

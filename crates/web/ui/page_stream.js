@@ -68,6 +68,20 @@ function tracksTable(last) {
       h('td', { class: 'nowrap' }, t.sample_rate_hz ? `${number(t.sample_rate_hz / 1000)} kHz, ${cell(t.channels)} ch` : NONE), h('td', {}, t.proven ? 'yes' : 'not proven'))))));
 }
 
+/** How others call a push target; only administrators may know. */
+function pushCard(id) {
+  const box = h('div', { class: 'stack' }, h('p', { class: 'muted' }, 'Loading …'));
+  const copy = (text) => h('button', { class: 'btn small', type: 'button', onclick: () => navigator.clipboard.writeText(text).then(() => toast('Copied'), () => toast('Copying is not allowed here', 'bad')) }, 'Copy');
+  get(`/targets/${encodeURIComponent(id)}/push`).then(({ path }) => {
+    const url = `${location.origin}${path}`;
+    const line = `curl -fsS -m 10 --retry 3 '${url}'`;
+    put(box, h('p', {}, 'Whoever knows this URL may call it, by GET or POST: keep it secret.'),
+      h('div', { class: 'row' }, h('code', { class: 'mono wrap' }, url), copy(url)), h('div', { class: 'row' }, h('code', { class: 'mono wrap' }, line), copy(line)),
+      h('p', { class: 'muted' }, 'Add ?status=down&msg=words to report a failure, or /start before and /$? after a program to tell its beginning and its exit code.'));
+  }, (error) => put(box, h('p', { class: 'muted' }, error.message)));
+  return card('Called by', null, box);
+}
+
 const PROVEN = { media: 'media of every selected track was received', describe: 'the peer describes the stream; media was not proven', reach: 'the peer answers; the stream was not proven' };
 
 function lastFacts(t) {
@@ -197,7 +211,7 @@ export function make({ id: rawId, go }) {
       built = { history: history(id), incidents: incidents(id), looks: looks(id), preview: previewCard(id, () => now.targets.get(id)), tracks: card('Tracks', null, parts.tracks) };
       put(node, h('div', { class: 'head' }, h('div', { class: 'grow' }, h('div', { class: 'title' }, parts.name, parts.pill), h('div', { class: 'row' }, parts.url, parts.tags)), parts.acts),
         parts.why, parts.stats, h('div', { class: 'card big-beats' }, h('div', { class: 'body' }, parts.beats)),
-        h('div', { class: 'two' }, h('div', { class: 'stack' }, built.history.node, built.tracks, built.looks.node), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts.node), built.incidents.node)));
+        h('div', { class: 'two' }, h('div', { class: 'stack' }, t.kind === 'push' && may('administrator') ? pushCard(id) : null, built.history.node, built.tracks, built.looks.node), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts.node), built.incidents.node)));
     }
     setText(parts.name, t.name);
     setText(parts.url, t.url);

@@ -17,6 +17,9 @@ use super::fields::{EXPECT, MEDIA_EXPECTATIONS, TARGET};
 use super::targets::{only, unknown_key};
 use super::tree::Item;
 
+/// The kind whose targets are called, and not looked at.
+const PUSH: &str = "push";
+
 /// Where a target is read from.
 pub(super) struct Source<'a> {
     /// Its keys in effect.
@@ -67,6 +70,9 @@ pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings:
     let watch = watch(&common, kind, depth, source, problems, warnings);
     let count = |key| common.integer(key).and_then(|n| u32::try_from(n).ok());
     let defaults = StatusRules::default();
+    // A call that is overdue had its grace already; what `defaults` say is meant for looks that may fail by chance.
+    let pushed = kind.name == PUSH;
+    let fail_after = if pushed { 1 } else { defaults.fail_after };
     let target = Target {
         id,
         name,
@@ -81,7 +87,7 @@ pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings:
         retries: count("retries").unwrap_or_default(),
         depth,
         rules: StatusRules {
-            fail_after: count("fail_after").unwrap_or(defaults.fail_after),
+            fail_after: count("fail_after").filter(|_| !pushed || (source.own)("fail_after")).unwrap_or(fail_after),
             recover_after: count("recover_after").unwrap_or(defaults.recover_after),
         },
         expect,

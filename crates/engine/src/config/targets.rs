@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use model::conf::{Field, Problem, Section, words};
 use model::limits::MAX_TARGETS;
+use model::secret::Secret;
 use model::target::{Target, TargetId};
 use probe::commands::Commands;
 use probe::kind::Kind;
@@ -56,6 +57,9 @@ pub(super) fn targets(
         if let Some((id, name)) = identity {
             taken.check(id, name, item, &path, problems);
         }
+        if let Some(token) = target.as_ref().and_then(probe::push::token_of) {
+            taken.check_token(&token, &effective, &path, problems);
+        }
         found.extend(target);
     }
     found
@@ -66,6 +70,7 @@ pub(super) fn targets(
 struct Taken {
     ids: HashMap<TargetId, String>,
     names: HashMap<String, String>,
+    tokens: HashMap<String, String>,
 }
 
 impl Taken {
@@ -88,6 +93,20 @@ impl Taken {
             return;
         }
         self.ids.insert(id, path.to_owned());
+    }
+}
+
+impl Taken {
+    /// Two targets with one token could not be told apart by a call.
+    fn check_token(&mut self, token: &Secret, item: &Item, path: &str, problems: &mut Vec<Problem>) {
+        if let Some(first) = self.tokens.get(token.expose()) {
+            let place = item.get("token").map_or(item.place, |i| i.place);
+            let message = format!("the token is that of {first} too");
+            let problem = Problem::new(Some(place), format!("{path}.token"), message);
+            problems.push(problem.with_remedy("`streampulse push-token` prints another"));
+            return;
+        }
+        self.tokens.insert(token.expose().to_owned(), path.to_owned());
     }
 }
 

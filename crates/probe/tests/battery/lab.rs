@@ -63,12 +63,13 @@ fn good<F: Future<Output = Good> + 'static>(f: F) -> Pin<Box<dyn Future<Output =
 }
 
 /// Kinds that look at no peer at all; their good and bad looks stand in tests of their own.
-pub(crate) const WITHOUT_PEER: &[&str] = &["exec"];
+pub(crate) const WITHOUT_PEER: &[&str] = &["exec", "push"];
 
 /// Kinds that open no connection of TCP: what peers of TCP do to them cannot be asked. Their own tests stand beside each name.
 pub(crate) const WITHOUT_TCP: &[&str] = &[
     "exec", // runs a program: tests/exec.rs
     "host", // reads files: tests/host.rs
+    "push", // is called, and calls nobody: beside the kind, and tests of the whole program
     "ping", // tests/ping.rs: networks with routers, silence, forged replies, no permission
     "srt",  // tests/srt_peer.rs: closed ports, silence, noise, echoes, endless datagrams, planted secrets, a lossy way
 ];

@@ -66,9 +66,21 @@ fn misuse_is_three_and_says_what_to_do() {
 #[test]
 fn every_command_has_help_and_the_pages_are_made_from_it() {
     let help = String::from_utf8_lossy(&cli(&["--help"]).stdout).into_owned();
-    for command in
-        ["run", "demo", "probe", "check", "import", "user", "token", "backup", "verify", "health", "completions", "man"]
-    {
+    for command in [
+        "run",
+        "demo",
+        "probe",
+        "check",
+        "import",
+        "user",
+        "token",
+        "push-token",
+        "backup",
+        "verify",
+        "health",
+        "completions",
+        "man",
+    ] {
         assert!(help.contains(&format!("  {command} ")), "{command} is not in the help");
         assert_eq!(cli(&[command, "--help"]).status.code(), Some(0), "{command}");
     }

@@ -10,6 +10,7 @@ mod daily;
 mod exec;
 mod http;
 mod people;
+mod push;
 mod reload;
 mod secrets;
 mod site;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use model::target::TargetId;
 use model::time::Mono;
 
 /// Attempts in a row from one address, and the time after which one comes back. A person mistypes a few times.
@@ -91,6 +92,38 @@ impl Limiter {
     }
 }
 
+/// Calls in a row of one push target, and the time after which one more is taken: more often than once a second is a loop
+/// gone wild.
+const PER_TARGET: Bucket = Bucket { size: 30, refill: Duration::from_secs(1) };
+/// Wrong tokens in a row from one network, and the time after which one more is looked at.
+const WRONG_TOKENS: Bucket = Bucket { size: 20, refill: Duration::from_secs(10) };
+
+/// Counts calls of push targets. Wrong tokens count for their network alone: right calls from there still pass.
+#[derive(Default)]
+pub struct CallLimiter {
+    tables: Mutex<(Table<IpAddr>, Table<TargetId>)>,
+}
+
+impl CallLimiter {
+    /// A call with a token of nobody.
+    ///
+    /// # Errors
+    /// The time after which the next one is answered.
+    pub fn wrong(&self, address: IpAddr, now: Mono) -> Result<(), Duration> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.0.take(WRONG_TOKENS, network(address), now.0)
+    }
+
+    /// A call of a target.
+    ///
+    /// # Errors
+    /// The time after which the next one is taken.
+    pub fn right(&self, target: &TargetId, now: Mono) -> Result<(), Duration> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.1.take(PER_TARGET, target.clone(), now.0)
+    }
+}
+
 /// Names of any length and spelling become keys of one size.
 fn user_key(user: &str) -> String {
     super::random::sha256(&user.to_lowercase())
@@ -161,6 +194,15 @@ mod tests {
         assert!(l.take(ip(7), "w", at(0)).is_err());
         let tables = l.tables.lock().expect("not poisoned");
         assert!(tables.0.full_at.len() <= MAX_BUCKETS && tables.1.full_at.len() <= MAX_BUCKETS);
+    }
+
+    #[test]
+    fn calls_are_counted_by_target_and_wrong_tokens_by_network() {
+        let (l, one, other) = (CallLimiter::default(), TargetId::from_name("one"), TargetId::from_name("other"));
+        assert_eq!((0..100).filter(|_| l.right(&one, at(0)).is_ok()).count(), 30);
+        assert_eq!((0..100).filter(|_| l.wrong(ip(1), at(0)).is_ok()).count(), 20);
+        assert!(l.right(&other, at(0)).is_ok() && l.wrong(ip(2), at(0)).is_ok());
+        assert!(l.right(&one, at(1)).is_ok() && l.wrong(ip(1), at(1)).is_err() && l.wrong(ip(1), at(10)).is_ok());
     }
 
     #[test]

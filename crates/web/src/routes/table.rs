@@ -3,7 +3,7 @@
 use axum::routing::{delete, get, patch, post, put};
 
 use super::{Answer, Method, Param, Route, Shape, shape};
-use super::{config, events, export, health, history, kinds, preview, session, targets, tokens, users};
+use super::{config, events, export, health, history, kinds, preview, push, session, targets, tokens, users};
 use crate::auth::roles::{Access, Role};
 use crate::compat::{self, CompatStatus, CompatZone};
 use crate::dto::config as dto_config;
@@ -13,6 +13,7 @@ use crate::dto::incident::IncidentsDto;
 use crate::dto::kinds::KindsDto;
 use crate::dto::observation::{ObservationDto, ObservationsDto};
 use crate::dto::people;
+use crate::dto::push::{CalledDto, PushUrlDto};
 use crate::dto::session as dto_session;
 use crate::dto::target::{TargetDto, TargetsDto};
 use crate::limits::{MAX_CHANGES, MAX_PICTURE_AGE, MAX_ROWS};
@@ -53,6 +54,14 @@ const AGE: &[(&str, Param, &str)] = &[(
     Param::Range(0, MAX_PICTURE_AGE.as_millis() as i64),
     "How old the picture may be; 5000 when absent",
 )];
+
+const WHAT: &str = "Calls a push target: start, fail, or the exit code of what ran (0 is well)";
+const CALL: &[(&str, Param, &str)] =
+    &[("status", Param::Word(&["up", "warn", "down"]), "up when absent"), CALL_MORE[0], CALL_MORE[1]];
+const CALL_MORE: &[(&str, Param, &str)] = &[
+    ("msg", Param::Text, "Words for the page; the first 200 bytes are kept"),
+    ("ping", Param::Text, "Milliseconds that the caller measured"),
+];
 
 /// A route that reads and has no parameters; the others are made from it.
 const fn route(
@@ -128,6 +137,26 @@ pub static ROUTES: &[Route] = &[
         post(targets::try_out)
     })
     .takes(shape::<dto_config::TargetFields>()),
+    // Calls of push targets
+    route(Get, "/api/v1/targets/{id}/push", ADMIN, "Where a push target is called", json::<PushUrlDto>(), || {
+        get(push::url)
+    }),
+    route(Get, "/api/push/{token}", PUBLIC, "Calls a push target: all is well, or status", json::<CalledDto>(), || {
+        get(push::call)
+    })
+    .with(CALL),
+    route(
+        Post,
+        "/api/push/{token}",
+        PUBLIC,
+        "Calls a push target: all is well, or status",
+        json::<CalledDto>(),
+        || post(push::call),
+    )
+    .with(CALL),
+    route(Get, "/api/push/{token}/{what}", PUBLIC, WHAT, json::<CalledDto>(), || get(push::call_with)).with(CALL_MORE),
+    route(Post, "/api/push/{token}/{what}", PUBLIC, WHAT, json::<CalledDto>(), || post(push::call_with))
+        .with(CALL_MORE),
     // History
     route(Get, "/api/v1/targets/{id}/observations", VIEWER, "Stored looks", json::<ObservationsDto>(), || {
         get(history::observations)

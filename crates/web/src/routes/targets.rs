@@ -13,6 +13,7 @@ use model::target::{Target, TargetId};
 use model::verdict::judge;
 use serde_json::{Map, Value};
 
+use crate::auth::random;
 use crate::auth::roles::Identity;
 use crate::dto::config::TargetFields;
 use crate::dto::observation::ObservationDto;
@@ -62,6 +63,7 @@ pub async fn add(
 ) -> ApiResult<Response> {
     let before = app.handle.now();
     masks::restore_fields(&mut new, "", None).map_err(ApiError::invalid)?;
+    give_token(&mut new);
     let board = edit(&app, vec![fields::add(&new)?], &headers).await?;
     // The new target is the one whose id was not there before.
     let added = board.targets.iter().rev().find(|t| before.get(&t.spec.id).is_none());
@@ -124,6 +126,15 @@ fn names(fields: &Map<String, Value>) -> String {
     fields.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
+/// A push target is called by a secret URL: without a token of its own it gets one here, so that nobody has to think one up.
+fn give_token(fields: &mut Map<String, Value>) {
+    let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
+    let push = text("kind") == "push" || text("url").trim_start().to_ascii_lowercase().starts_with("push:");
+    if push && text("token").is_empty() {
+        fields.insert("token".to_owned(), Value::from(random::secret()));
+    }
+}
+
 /// Looks at a target now, outside its cadence.
 pub async fn test(State(app): State<App>, Id(id): Id) -> ApiResult<Json<ObservationDto>> {
     let (_, target) = app.target(&id)?;
@@ -166,6 +177,7 @@ pub async fn try_out(
     let which =
         known.as_ref().map(|(position, t)| Which { id: t.spec.id.as_str(), name: &t.spec.name, position: *position });
     masks::restore_fields(&mut fields, &text, which).map_err(ApiError::invalid)?;
+    give_token(&mut fields);
     let target = meant(&app, &text, fields)?;
     let address = target.address.clone();
     let (seen, verdict) = app.handle.try_target(target).await?;

@@ -6,7 +6,12 @@ use web::routes::table::ROUTES;
 
 /// A path of the row with things that do not exist in its open segments, so that nothing is changed.
 fn path(route: &web::routes::Route) -> String {
-    route.path.replace("{id}", "no-such").replace("{name}", "no-such")
+    route
+        .path
+        .replace("{id}", "no-such")
+        .replace("{name}", "no-such")
+        .replace("{token}", "no-such")
+        .replace("{what}", "1")
 }
 
 #[tokio::test]
@@ -54,6 +59,10 @@ async fn every_route_asks_for_its_role() {
         ("GET", "/api/v1/session"),
         ("POST", "/api/v1/session"),
         ("POST", "/api/v1/setup"),
+        ("GET", "/api/push/{token}"),
+        ("POST", "/api/push/{token}"),
+        ("GET", "/api/push/{token}/{what}"),
+        ("POST", "/api/push/{token}/{what}"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
     ];

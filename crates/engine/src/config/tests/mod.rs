@@ -7,6 +7,7 @@ mod fuzz;
 mod legacy;
 mod loading;
 mod named;
+mod push;
 mod surfaces;
 
 use model::conf::Problem;
