@@ -221,6 +221,16 @@ pub mod fact {
     pub const ADVANCE: &str = "advance";
     /// Age of the newest media by the clock of the stream and by ours, in milliseconds (integer).
     pub const LIVE_LATENCY_MS: &str = "live_latency_ms";
+    /// Periods that a manifest has (integer).
+    pub const PERIODS: &str = "periods";
+    /// When this state of a manifest was published, as it says (time).
+    pub const PUBLISHED_AT: &str = "published_at";
+    /// Shortest time between two updates that a manifest announces, in milliseconds (integer).
+    pub const UPDATE_PERIOD_MS: &str = "update_period_ms";
+    /// How far back a live stream can be played, by the segments it lists, in milliseconds (integer).
+    pub const WINDOW_MS: &str = "window_ms";
+    /// The stream's own clock minus ours, in milliseconds (integer).
+    pub const CLOCK_OFFSET_MS: &str = "clock_offset_ms";
     /// Cues of SCTE-35 that the playlist carries (integer).
     pub const SCTE35_CUES: &str = "scte35_cues";
     /// Container of the segments: `mpegts`, `fmp4`, or the codec of packed audio (text).

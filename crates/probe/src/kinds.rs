@@ -5,6 +5,7 @@ use model::address::Address;
 
 use crate::kind::Kind;
 
+pub(crate) mod dash;
 pub(crate) mod exec;
 pub(crate) mod hls;
 pub(crate) mod host;
@@ -22,6 +23,7 @@ pub(crate) mod web_presenter;
 
 /// Every kind, by name.
 pub static KINDS: &[&Kind] = &[
+    &dash::KIND,
     &exec::KIND,
     &hls::KIND,
     &host::KIND,

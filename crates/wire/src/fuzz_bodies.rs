@@ -14,7 +14,7 @@ pub use plugin::plugin_output;
 pub use reach::icmp_messages;
 pub use rtmp::{radio_replies, radio_sound, rtmp_chunks, rtmp_tags, rtmp_values};
 pub use srt::{srt_conversations, srt_packets};
-pub use streaming::{device_blocks, m3u8_playlists, mp4_fragments, ts_monitor, ts_streams};
+pub use streaming::{device_blocks, m3u8_playlists, mp4_fragments, mpd_manifests, ts_monitor, ts_streams};
 
 use bytes::{Bytes, BytesMut};
 
@@ -26,7 +26,7 @@ use crate::{aac, auth, h264, h265, jpeg, multipart, rtp, rtsp, sdp, tracks, vide
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 26] = [
+pub const BODIES: [(&str, Body); 27] = [
     ("rtsp_decoder", rtsp_decoder),
     ("rtsp_values", rtsp_values),
     ("auth_challenge", auth_challenge),
@@ -45,6 +45,7 @@ pub const BODIES: [(&str, Body); 26] = [
     ("radio_sound", radio_sound),
     ("radio_replies", radio_replies),
     ("m3u8_playlists", m3u8_playlists),
+    ("mpd_manifests", mpd_manifests),
     ("ts_streams", ts_streams),
     ("ts_monitor", ts_monitor),
     ("mp4_fragments", mp4_fragments),

@@ -18,6 +18,7 @@ pub mod icy;
 pub mod jpeg;
 pub mod m3u8;
 pub mod mp4;
+pub mod mpd;
 pub mod mpeg2;
 pub mod mpeg_audio;
 pub mod multipart;

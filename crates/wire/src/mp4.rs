@@ -6,10 +6,12 @@
 mod entry;
 mod fragment;
 mod init;
+mod sidx;
 
 pub use entry::SampleEntry;
 pub use fragment::{Fragments, TrackSeen};
 pub use init::{Init, InitTrack, parse_init};
+pub use sidx::{Reference, Sidx, parse_sidx};
 
 /// Why boxes cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

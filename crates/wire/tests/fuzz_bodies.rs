@@ -36,7 +36,7 @@ fn recordings() -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     let mut all = Vec::new();
     for folder in
-        ["rtsp", "interleaved", "sdp", "auth", "multipart", "m3u8", "ts", "mp4", "rtmp", "icy", "blocks", "srt"]
+        ["rtsp", "interleaved", "sdp", "auth", "multipart", "m3u8", "mpd", "ts", "mp4", "rtmp", "icy", "blocks", "srt"]
     {
         let entries = fs::read_dir(root.join(folder)).expect("the folder is there");
         let mut files: Vec<_> = entries.map(|entry| entry.expect("the entry is readable").path()).collect();

@@ -9,14 +9,14 @@
 //! Quirks met: servers that put a session into every URL of a variant (the memory goes by what a variant promises), playlists
 //! sent as plain text, byte ranges answered with the whole file, segments that only come a moment after they are listed.
 
-mod advance;
-mod choose;
+pub(in crate::kinds) mod advance;
+pub(in crate::kinds) mod choose;
 mod crypt;
-mod get;
-mod lint;
-pub(super) mod media;
+pub(in crate::kinds) mod get;
+pub(in crate::kinds) mod lint;
+pub(in crate::kinds) mod media;
 mod memory;
-mod segment;
+pub(in crate::kinds) mod segment;
 mod streams;
 
 use std::sync::{Mutex, PoisonError};

@@ -77,6 +77,7 @@ pub(crate) const WITHOUT_TCP: &[&str] = &[
 /// The laboratory of a kind.
 pub(crate) fn lab(kind: &str) -> Lab {
     match kind {
+        "dash" => dash(),
         "hls" => hls(),
         "host" => host(),
         "http" => http(),
@@ -90,6 +91,46 @@ pub(crate) fn lab(kind: &str) -> Lab {
         "tcp" => tcp(),
         "web_presenter" => web_presenter(),
         other => panic!("the battery has no good peer for the kind {other}: add an arm to lab() in this file"),
+    }
+}
+
+/// An initialization segment with a segment of one second behind it, and the finished manifest that names it for both.
+const DASH_SEGMENT: &[u8] = include_bytes!("../../../wire/testdata/mp4/ffmpeg_h264_aac.bin");
+const DASH_MANIFEST: &str = r#"<MPD type="static" mediaPresentationDuration="PT1S" minBufferTime="PT2S"><Period><AdaptationSet>
+<Representation id="v" mimeType="video/mp4" codecs="avc1.42c00a,mp4a.40.2" bandwidth="500000" width="64" height="48">
+<SegmentTemplate media="$RepresentationID$-$Number$.mp4" initialization="v-1.mp4" duration="1"/>
+</Representation></AdaptationSet></Period></MPD>"#;
+
+fn dash() -> Lab {
+    const BEGIN: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/dash+xml\r\n\r\n<MPD type=\"static\"><Period>";
+    Lab {
+        path: "/live.mpd",
+        options: vec![("whole_segment", Value::Bool(true))],
+        silence: Phase::FirstByte,
+        begin: BEGIN,
+        endless: vec![
+            Endless { begin: "HTTP/1.1 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless { begin: BEGIN, again: b"<AdaptationSet/>\n", faults: CAPPED },
+            Endless { begin: BEGIN, again: b"<a>", faults: CAPPED },
+            Endless { begin: "", again: b"x", faults: ENDED },
+        ],
+        challenge: "HTTP/1.1 401 No\r\nServer: PLANTED\r\nWWW-Authenticate: Basic realm=\"PLANTED\"\r\nContent-Length: 0\r\n\r\n",
+        good: || {
+            good(async {
+                let peer = HttpPeer::with(|request| {
+                    let (kind, body) = match request.target.as_str() {
+                        "/live.mpd" => ("application/dash+xml", DASH_MANIFEST.as_bytes()),
+                        "/v-1.mp4" => ("video/mp4", DASH_SEGMENT),
+                        _ => return Reply::text(404, "nothing here"),
+                    };
+                    Reply::Whole(200, vec![("Content-Type".into(), kind.into())], body.to_vec())
+                });
+                let peer = peer.await;
+                Good { url: peer.url("/live.mpd"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["status_code", "content_type", "playlist_type", "segments", "segment_format", "segment_bytes", "peer"],
+        tracks: "h264 Constrained Baseline 64x48 10 fps* + aac LC 48000 Hz 2 ch*",
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::pieces;
 use crate::m3u8::{self, Context, Playlist};
 use crate::mp4::{self, Fragments, Init};
+use crate::mpd::{self, Span};
 use crate::rtp::Reorder;
 use crate::ts::{self, Framer, Inspector, Monitor};
 use crate::{ac3, blocks, elementary, mpeg2};
@@ -38,6 +39,35 @@ pub fn m3u8_playlists(bytes: &[u8]) {
         }
     }
     let _ = m3u8::parse_date(&crate::text::lossless(bytes));
+}
+
+/// Manifests: limits hold, times are numbers, and whatever is called the newest segment can be found again and named.
+pub fn mpd_manifests(bytes: &[u8]) {
+    let wrapped =
+        [b"<MPD type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\"><Period>", bytes, b"</Period></MPD>"];
+    for text in [bytes, &wrapped.concat()] {
+        let Ok(manifest) = mpd::parse(text) else { continue };
+        let all = || manifest.periods.iter().flat_map(|p| p.sets.iter().map(move |set| (p, set)));
+        assert!(all().map(|(_, set)| set.representations.len()).sum::<usize>() <= mpd::MAX_REPRESENTATIONS);
+        for (period, one) in all().flat_map(|(p, set)| set.representations.iter().map(move |one| (p, one))) {
+            assert!(period.length_s.is_none_or(|length| length.is_finite() && length >= 0.0));
+            let segments = &one.segments;
+            assert!(segments.timeline.as_ref().is_none_or(|timeline| timeline.runs.len() <= mpd::MAX_RUNS));
+            for elapsed_s in [None, Some(-1.0), Some(0.0), Some(1e3), Some(1.8e9)] {
+                let span = Span { elapsed_s, length_s: period.length_s, window_s: manifest.window_s };
+                for segment in
+                    [segments.first(&span), segments.newest(&span), segments.last(&span)].into_iter().flatten()
+                {
+                    assert!(segment.start_s.is_finite() && segment.length_s.is_finite() && segment.length_s >= 0.0);
+                    let _ = segments.part(&segment, &one.id, one.bandwidth_bps);
+                }
+                assert!(segments.newest(&span).is_none_or(|newest| newest.index < segments.count(&span)));
+            }
+            let _ = segments.init_part(&one.id, one.bandwidth_bps);
+        }
+    }
+    let _ = mpd::parse_duration(&crate::text::lossless(bytes));
+    let _ = mp4::parse_sidx(bytes);
 }
 
 /// Transport streams: cuts do not matter, rates are rates.

@@ -75,6 +75,11 @@ fn mp4() {
 }
 
 #[test]
+fn mpd() {
+    check("mpd", |bytes, _| streaming::manifest(bytes));
+}
+
+#[test]
 fn icy() {
     check("icy", |bytes, _| rtmp::radio(bytes));
 }

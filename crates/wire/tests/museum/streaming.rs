@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use wire::audio::AudioParams;
 use wire::m3u8::{Context, MediaPlaylist, Multivariant, Playlist};
 use wire::mp4::{Fragments, parse_init};
+use wire::mpd::{AdaptationSet, Part, Representation, Source, Span};
 use wire::ts::{Inspector, PACKET_BYTES};
 use wire::video::VideoParams;
 
@@ -165,4 +166,83 @@ fn audio(params: Option<&AudioParams>) -> String {
     params.map_or(String::new(), |p| {
         format!("{} {} {} Hz {} ch", p.codec, p.profile.unwrap_or("-"), p.sample_rate_hz, p.channels)
     })
+}
+
+/// What a manifest says, and which segments are there 100 s after it began.
+pub(crate) fn manifest(bytes: &[u8]) -> String {
+    let mpd = match wire::mpd::parse(bytes) {
+        Ok(mpd) => mpd,
+        Err(error) => return format!("error: {error}\n"),
+    };
+    let mut out = format!(
+        "{} start {:?} end {:?} published {:?} update {:?} buffer {:?} window {:?} delay {:?} duration {:?} cues {}\n",
+        if mpd.dynamic { "dynamic" } else { "static" },
+        mpd.availability_start_ms,
+        mpd.availability_end_ms,
+        mpd.publish_ms,
+        mpd.update_s,
+        mpd.min_buffer_s,
+        mpd.window_s,
+        mpd.delay_s,
+        mpd.duration_s,
+        mpd.scte35_cues
+    );
+    mpd.locations.iter().for_each(|location| out.push_str(&format!("location {location}\n")));
+    mpd.clocks.iter().for_each(|clock| out.push_str(&format!("clock {} {}\n", clock.scheme, clock.value)));
+    mpd.slips.iter().for_each(|slip| out.push_str(&format!("slip {slip}\n")));
+    for period in &mpd.periods {
+        out.push_str(&format!("period {:?} start {:?} length {:?}\n", period.id, period.start_s, period.length_s));
+        let elapsed_s = period.start_s.map(|start| 100.0 - start).filter(|_| mpd.dynamic);
+        let span = Span { elapsed_s, length_s: period.length_s, window_s: mpd.window_s };
+        for (set, one) in period.sets.iter().flat_map(|set| set.representations.iter().map(move |one| (set, one))) {
+            out.push_str(&representation(set, one, &span));
+        }
+    }
+    out
+}
+
+fn representation(set: &AdaptationSet, one: &Representation, span: &Span) -> String {
+    let marks: Vec<&str> =
+        [("main", set.main), ("trick", set.trick)].iter().filter(|mark| mark.1).map(|mark| mark.0).collect();
+    let mut out = format!(
+        "  {:?} {:?} {} bandwidth {:?} {:?} {:?} {:?} fps {:?} Hz {:?} in {} {}\n",
+        one.content,
+        one.id,
+        one.mime.as_deref().unwrap_or("-"),
+        one.bandwidth_bps,
+        one.codecs,
+        one.width,
+        one.height,
+        one.frame_rate,
+        one.sample_rate_hz,
+        one.bases.join(" "),
+        marks.join(" ")
+    );
+    one.protections.iter().for_each(|by| out.push_str(&format!("    protection {} {:?}\n", by.scheme, by.value)));
+    let segments = &one.segments;
+    out.push_str(&format!("    listed {} early {}\n", segments.is_listed(), segments.availability_offset_s));
+    match segments.init_part(&one.id, one.bandwidth_bps) {
+        Ok(Some(part)) => out.push_str(&format!("    init {}\n", name(&part))),
+        Ok(None) => {}
+        Err(words) => out.push_str(&format!("    init error: {words}\n")),
+    }
+    if let Source::Single { index: Some(index) } = &segments.source {
+        out.push_str(&format!("    index {}+{}\n", index.offset, index.length));
+    }
+    for (word, found) in
+        [("first", segments.first(span)), ("newest", segments.newest(span)), ("last", segments.last(span))]
+    {
+        let Some(segment) = found else { continue };
+        let named = segments.part(&segment, &one.id, one.bandwidth_bps).map_or_else(|words| words, |part| name(&part));
+        out.push_str(&format!(
+            "    {word} {} at {:.3} s for {:.3} s: {named}\n",
+            segment.number, segment.start_s, segment.length_s
+        ));
+    }
+    out
+}
+
+fn name(part: &Part) -> String {
+    let range = part.range.map_or(String::new(), |range| format!(" {}+{}", range.offset, range.length));
+    format!("{}{range}", part.uri.as_deref().unwrap_or("(the base)"))
 }

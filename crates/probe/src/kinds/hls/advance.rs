@@ -22,6 +22,11 @@ const DATE: HeaderName = HeaderName::from_static("date");
 const LAST_MODIFIED: HeaderName = HeaderName::from_static("last-modified");
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+/// The server's clock when it answered, in milliseconds since 1970.
+pub(in crate::kinds) fn server_date(reply: &Response) -> Option<i64> {
+    reply.header(DATE).and_then(http_date)
+}
+
 /// Milliseconds between the writing of the file and the answer, by the server's clock alone.
 pub(super) fn file_age(reply: &Response) -> Option<i64> {
     let time = |name| reply.header(name).and_then(http_date);
@@ -53,7 +58,12 @@ pub(super) fn fresh(
 
 /// When the playlist that came at `began` and is stale after `limit` is to be asked for again: `round` is 1 the first time.
 /// `None` when the stale time is over or the look has no time left for it.
-pub(super) fn next_poll(began: Instant, limit: Duration, round: u32, deadline: (Instant, Duration)) -> Option<Instant> {
+pub(in crate::kinds) fn next_poll(
+    began: Instant,
+    limit: Duration,
+    round: u32,
+    deadline: (Instant, Duration),
+) -> Option<Instant> {
     let step = (limit / POLLS).max(SHORTEST_POLL);
     let before = began + step * (round - 1);
     let next = (began + step * round).min((began + limit).max(before + SHORTEST_POLL));

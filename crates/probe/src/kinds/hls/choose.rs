@@ -8,11 +8,11 @@ use super::get::name_of;
 use super::lint::Found;
 
 /// Most variants that one look looks at.
-pub(super) const MAX_LOOKED_AT: usize = 8;
+pub(in crate::kinds) const MAX_LOOKED_AT: usize = 8;
 
 /// Which variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Choice {
+pub(in crate::kinds) enum Choice {
     First,
     Highest,
     Lowest,
@@ -20,9 +20,9 @@ pub(super) enum Choice {
 }
 
 impl Choice {
-    pub(super) const WORDS: &'static [&'static str] = &["first", "highest", "lowest", "all"];
+    pub(in crate::kinds) const WORDS: &'static [&'static str] = &["first", "highest", "lowest", "all"];
 
-    pub(super) fn from_word(word: &str) -> Self {
+    pub(in crate::kinds) fn from_word(word: &str) -> Self {
         match word {
             "first" => Self::First,
             "lowest" => Self::Lowest,
@@ -33,9 +33,14 @@ impl Choice {
 
     /// Indices of the variants, the best first.
     pub(super) fn pick(self, list: &Multivariant) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..list.variants.len()).collect();
+        self.among(&list.variants, |variant| variant.bandwidth_bps)
+    }
+
+    /// Indices of those that are looked at, the best first; `rate` is what they declare.
+    pub(in crate::kinds) fn among<T>(self, all: &[T], rate: impl Fn(&T) -> Option<u64>) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..all.len()).collect();
         if self != Self::First {
-            order.sort_by_key(|&index| std::cmp::Reverse(list.variants[index].bandwidth_bps));
+            order.sort_by_key(|&index| std::cmp::Reverse(rate(&all[index])));
         }
         match self {
             Self::All => order.truncate(MAX_LOOKED_AT),
@@ -95,7 +100,8 @@ const CODECS: [(&str, Media, &str); 19] = [
     ("flac", Media::Audio, "flac"),
 ];
 
-fn track_of(word: &str) -> Option<Track> {
+/// The track that a word of RFC 6381 promises.
+pub(in crate::kinds) fn track_of(word: &str) -> Option<Track> {
     let begins = |known: &str| word.get(..known.len()).is_some_and(|w| w.eq_ignore_ascii_case(known));
     let (_, media, codec) = CODECS.iter().find(|row| begins(row.0))?;
     let mut track = Track::new(*media, *codec);

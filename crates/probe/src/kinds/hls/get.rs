@@ -26,13 +26,13 @@ const CONTENT_TYPE: HeaderName = HeaderName::from_static("content-type");
 const CONTENT_LENGTH: HeaderName = HeaderName::from_static("content-length");
 
 /// A playlist as it came.
-pub(super) struct Got {
+pub(in crate::kinds) struct Got {
     /// What answered in the end.
-    pub(super) address: Address,
-    pub(super) bytes: Bytes,
-    pub(super) content_type: String,
+    pub(in crate::kinds) address: Address,
+    pub(in crate::kinds) bytes: Bytes,
+    pub(in crate::kinds) content_type: String,
     /// Time since the file was written, by the server's own clock.
-    pub(super) age_ms: Option<i64>,
+    pub(in crate::kinds) age_ms: Option<i64>,
 }
 
 /// Asks for a playlist and reads it; the answer's facts are noted in `reading`.
@@ -42,30 +42,41 @@ pub(super) async fn playlist(
     tls: &TlsOptions,
     reading: &mut Reading,
 ) -> Result<Got, Fault> {
+    document(at, address, tls, MAX_PLAYLIST_BYTES, reading).await
+}
+
+/// The same for a document of another size.
+pub(in crate::kinds) async fn document(
+    at: &mut Attempt<'_>,
+    address: &Address,
+    tls: &TlsOptions,
+    max_bytes: usize,
+    reading: &mut Reading,
+) -> Result<Got, Fault> {
     let (mut reply, address) = ask(at, address, tls, &[], reading).await?;
     if !(200..=299).contains(&reply.status) {
         return Err(status_fault(&reply, "200-299"));
     }
     let content_type = reply.header(CONTENT_TYPE).unwrap_or_default().to_owned();
     let age_ms = file_age(&reply);
-    let bytes = at.run(Phase::Transfer, reply.body.collect(MAX_PLAYLIST_BYTES)).await?;
+    let bytes = at.run(Phase::Transfer, reply.body.collect(max_bytes)).await?;
     Ok(Got { address, bytes, content_type, age_ms })
 }
 
 /// A resource that is being read: what of its body is wanted, and its size.
-pub(super) struct Opened {
+pub(in crate::kinds) struct Opened {
     body: Body,
     /// Octets in front that were not asked for.
     skip: u64,
     /// Octets that are still wanted.
     left: u64,
     /// Octets of the part as announced.
-    pub(super) total: Option<u64>,
+    pub(in crate::kinds) total: Option<u64>,
 }
 
 impl Opened {
     /// The next octets of the part; `None` at its end. Read it inside `Attempt::run`.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(in crate::kinds) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         while self.left > 0 {
             let Some(mut chunk) = self.body.next_chunk().await? else { return Ok(None) };
             let ahead = usize::try_from(self.skip).unwrap_or(usize::MAX).min(chunk.len());
@@ -82,7 +93,7 @@ impl Opened {
 }
 
 /// Asks for a part of the media. Faults are of phase media and name `what`.
-pub(super) async fn open(
+pub(in crate::kinds) async fn open(
     at: &mut Attempt<'_>,
     address: &Address,
     tls: &TlsOptions,
@@ -107,7 +118,7 @@ pub(super) async fn open(
 }
 
 /// All of a small part.
-pub(super) async fn whole(
+pub(in crate::kinds) async fn whole(
     at: &mut Attempt<'_>,
     address: &Address,
     tls: &TlsOptions,
@@ -142,7 +153,7 @@ async fn ask(
 }
 
 /// The same fault, of phase media when a reply was being waited for, with the name of what it is about.
-pub(super) fn about(at: &Attempt<'_>, what: &str, fault: Fault) -> Fault {
+pub(in crate::kinds) fn about(at: &Attempt<'_>, what: &str, fault: Fault) -> Fault {
     let late = fault.kind == FaultKind::TimedOut;
     let phase = match fault.phase {
         Phase::FirstByte | Phase::Transfer => Phase::Media,
@@ -153,7 +164,7 @@ pub(super) fn about(at: &Attempt<'_>, what: &str, fault: Fault) -> Fault {
 }
 
 /// The place that a reference in a playlist names.
-pub(super) fn resolve(base: &Address, reference: &str, what: &str) -> Result<Address, Fault> {
+pub(in crate::kinds) fn resolve(base: &Address, reference: &str, what: &str) -> Result<Address, Fault> {
     let wrong = |words: String| Fault::protocol(Phase::Media, format!("{what}: {words}"));
     let address = base.join(reference).map_err(|_| wrong("its address is no URL".to_owned()))?;
     match address.scheme() {
@@ -163,7 +174,7 @@ pub(super) fn resolve(base: &Address, reference: &str, what: &str) -> Result<Add
 }
 
 /// The file name in a reference, for sentences: without folder and query, where secrets live.
-pub(super) fn name_of(reference: &str) -> String {
+pub(in crate::kinds) fn name_of(reference: &str) -> String {
     let path = reference.split(['?', '#']).next().unwrap_or_default();
     let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let shown: String = name.chars().take(MAX_NAME_CHARS).map(|c| if c.is_control() { '.' } else { c }).collect();

@@ -6,7 +6,7 @@ use model::reading::{Finding, Severity};
 use wire::m3u8::{MediaPlaylist, Multivariant, PlaylistType, Slip};
 
 /// A finding on its way into the reading.
-pub(super) type Found = Finding;
+pub(in crate::kinds) type Found = Finding;
 
 /// Content types of playlists (RFC 8216 section 10, and the older words that servers still use).
 const CONTENT_TYPES: [&str; 5] = [
@@ -17,22 +17,23 @@ const CONTENT_TYPES: [&str; 5] = [
     "audio/x-mpegurl",
 ];
 /// Content types of servers that do not know what they send; the name of the file is enough then (RFC 8216 section 4).
-const VAGUE: [&str; 4] = ["", "text/plain", "application/octet-stream", "binary/octet-stream"];
+pub(in crate::kinds) const VAGUE: [&str; 4] = ["", "text/plain", "application/octet-stream", "binary/octet-stream"];
 /// Least difference between two times that is called a jump: encoders round.
 const LEAST_JUMP_S: f64 = 1.0;
 
 /// `1.5 s`, `12 s`: at most two digits behind the point.
-pub(super) fn seconds(value: f64) -> String {
+pub(in crate::kinds) fn seconds(value: f64) -> String {
     let text = format!("{value:.2}");
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-fn warning(name: &'static str, text: String) -> Found {
+/// A finding that makes the stream degraded.
+pub(in crate::kinds) fn warning(name: &'static str, text: String) -> Found {
     Found { name, severity: Severity::Warning, text }
 }
 
 /// `, and 3 more`.
-fn more(count: usize) -> String {
+pub(in crate::kinds) fn more(count: usize) -> String {
     if count == 0 { String::new() } else { format!(", and {count} more") }
 }
 

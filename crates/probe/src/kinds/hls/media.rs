@@ -18,7 +18,7 @@ const MAX_TELLING_BYTES: usize = 64 * 1024;
 const MAX_OWN_INIT_BYTES: usize = 1024 * 1024;
 
 /// A segment that is being read.
-pub(super) struct Segment {
+pub(in crate::kinds) struct Segment {
     name: String,
     init: Option<Init>,
     received: usize,
@@ -29,7 +29,7 @@ enum State {
     /// Which container is not known yet.
     Telling(Vec<u8>),
     Transport(Box<Inspector>),
-    /// No `EXT-X-MAP`: the `moov` must come first.
+    /// No initialization segment: the `moov` must come first.
     OwnInit(Vec<u8>),
     Fragmented(Box<Fragments>),
     Packed(Box<Elementary>),
@@ -40,32 +40,34 @@ enum State {
 
 /// What a segment turned out to be.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(in crate::kinds) struct Seen {
     /// Container, or codec of packed audio.
-    pub(super) format: &'static str,
-    pub(super) tracks: Vec<Track>,
+    pub(in crate::kinds) format: &'static str,
+    pub(in crate::kinds) tracks: Vec<Track>,
     /// Samples that cannot be read without a key, by what.
-    pub(super) opaque: Option<String>,
+    pub(in crate::kinds) opaque: Option<String>,
     /// No picture of it stands alone.
-    pub(super) lacks_key_frame: bool,
+    pub(in crate::kinds) lacks_key_frame: bool,
     /// How often transport packets did not follow one another.
-    pub(super) sync_losses: u64,
+    pub(in crate::kinds) sync_losses: u64,
 }
 
 impl Segment {
-    pub(super) fn new(name: String) -> Self {
+    pub(in crate::kinds) fn new(name: String) -> Self {
         Self { name, init: None, received: 0, state: State::Telling(Vec::new()) }
     }
 
-    /// Takes what `EXT-X-MAP` names, before the segment itself.
-    pub(super) fn map(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    /// Takes the initialization segment (what `EXT-X-MAP` names), before the segment itself.
+    pub(in crate::kinds) fn map(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         if find_sync(bytes).is_some_and(|at| at < PACKET_BYTES) && !looks_like_mp4(bytes) {
             let mut inspector = Box::<Inspector>::default();
             inspector.push(bytes);
             self.state = State::Transport(inspector);
             return Ok(());
         }
-        let wrong = |words: String| Fault::protocol(Phase::Media, format!("the map of segment {}: {words}", self.name));
+        let wrong = |words: String| {
+            Fault::protocol(Phase::Media, format!("the initialization of segment {}: {words}", self.name))
+        };
         if bytes.trim_ascii_start().starts_with(b"WEBVTT") {
             return Ok(());
         }
@@ -76,7 +78,7 @@ impl Segment {
         Ok(())
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(in crate::kinds) fn push(&mut self, bytes: &[u8]) {
         self.received += bytes.len();
         self.feed(bytes, false);
     }
@@ -105,7 +107,7 @@ impl Segment {
                     }
                     Err(_) if !last && buffer.len() < MAX_OWN_INIT_BYTES => {}
                     Err(_) => {
-                        self.state = State::Nothing("MP4 boxes without a moov, and no EXT-X-MAP names one".to_owned());
+                        self.state = State::Nothing("MP4 boxes without a moov, and nothing names one".to_owned());
                     }
                 }
             }
@@ -115,7 +117,7 @@ impl Segment {
     }
 
     /// Whether more bytes would tell nothing new.
-    pub(super) fn is_enough(&self) -> bool {
+    pub(in crate::kinds) fn is_enough(&self) -> bool {
         match &self.state {
             State::Telling(_) | State::OwnInit(_) => false,
             State::Transport(inspector) => inspector.is_enough() || inspector.is_hopeless(),
@@ -125,7 +127,7 @@ impl Segment {
     }
 
     /// What it was. `whole` when its end was reached.
-    pub(super) fn finish(mut self, whole: bool) -> Result<Seen, Fault> {
+    pub(in crate::kinds) fn finish(mut self, whole: bool) -> Result<Seen, Fault> {
         self.feed(&[], true);
         let Self { name, received, state, .. } = self;
         let protocol = |words: String| Err(Fault::protocol(Phase::Media, format!("segment {name}: {words}")));

@@ -18,9 +18,9 @@ use super::lint::{Found, seconds};
 use super::media::{Seen, Segment};
 
 /// Largest segment read: ten seconds at 25 Mbit/s.
-const MAX_SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
+pub(in crate::kinds) const MAX_SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
 /// Largest initialization segment.
-const MAX_MAP_BYTES: usize = 4 * 1024 * 1024;
+pub(in crate::kinds) const MAX_MAP_BYTES: usize = 4 * 1024 * 1024;
 /// Largest answer to the question for a key; a page would be larger.
 const MAX_KEY_BYTES: usize = 4096;
 
@@ -227,7 +227,7 @@ fn encryption(key: &Key) -> String {
 }
 
 /// A segment that takes longer than it lasts starves every player. What was not read is taken to come as quickly.
-fn slow(
+pub(in crate::kinds) fn slow(
     what: &str,
     duration_s: f64,
     waited: Duration,
@@ -244,7 +244,8 @@ fn slow(
     })
 }
 
-fn oddities(what: &str, seen: &Seen) -> Vec<Found> {
+/// Findings in a segment that could be read.
+pub(in crate::kinds) fn oddities(what: &str, seen: &Seen) -> Vec<Found> {
     let mut found = Vec::new();
     let mut warn = |name, text| found.push(Found { name, severity: Severity::Warning, text });
     if seen.lacks_key_frame {

@@ -40,7 +40,7 @@ pub(super) fn hint(content_type: &str, address: &Address) -> Option<String> {
     } else if HLS.contains(&kind.as_str()) || named(".m3u8") {
         Some(format!("the reply is an HLS playlist ({word}); kind hls would prove that its segments come"))
     } else if kind == DASH || named(".mpd") {
-        Some(format!("the reply is a DASH manifest ({word}); kind http does not prove that its segments come"))
+        Some(format!("the reply is a DASH manifest ({word}); kind dash would prove that its segments come"))
     } else if kind.starts_with("audio/") || kind.starts_with("video/") || kind == "application/ogg" {
         Some(format!("the reply is media ({word}); kind http does not prove that it keeps coming or can be played"))
     } else {
@@ -56,7 +56,7 @@ mod tests {
     fn streams_and_playlists_are_told_from_pages() {
         const MJPEG: &str = "kind mjpeg would prove that pictures come";
         const HLS_SEGMENTS: &str = "kind hls would prove that its segments come";
-        const SEGMENTS: &str = "kind http does not prove that its segments come";
+        const SEGMENTS: &str = "kind dash would prove that its segments come";
         const PLAYED: &str = "kind http does not prove that it keeps coming or can be played";
         for (content_type, path, expected) in [
             ("Multipart/x-mixed-replace; boundary=b", "/", format!("a stream (multipart/x-mixed-replace); {MJPEG}")),
