@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use wire::rtsp::{Decoder, Lower, Message, Method, Request, Response, Transport, encode_interleaved};
 
@@ -46,6 +47,16 @@ pub struct Script {
     pub silent: bool,
     /// Stops in this way after this many pictures.
     pub stops: Option<(u32, Stop)>,
+    /// Life of a session in seconds, 60 where it is 0; without a sign of life it ends, and the connection with it.
+    pub life_s: u32,
+    /// Leaves out about one packet in eight, chosen by this seed.
+    pub drops: Option<u64>,
+    /// Every so many pictures one is a key frame, all of them where it is 0.
+    pub key_every: u32,
+    /// Sends these parameter sets in the connection after so many pictures.
+    pub parameters: Option<(u32, &'static [u8])>,
+    /// Says that it knows GET_PARAMETER and takes nothing else as a sign of life.
+    pub get_parameter: bool,
 }
 
 /// Sessions and what was asked.
@@ -53,6 +64,7 @@ pub struct Script {
 pub struct Log {
     set_up: AtomicUsize,
     torn_down: AtomicUsize,
+    dropped: AtomicUsize,
     methods: Mutex<Vec<String>>,
 }
 
@@ -65,6 +77,11 @@ impl Log {
     /// TEARDOWN requests.
     pub fn torn_down(&self) -> usize {
         self.torn_down.load(Ordering::SeqCst)
+    }
+
+    /// Packets left out.
+    pub fn dropped(&self) -> usize {
+        self.dropped.load(Ordering::SeqCst)
     }
 
     /// Methods of all requests in order.
@@ -132,11 +149,23 @@ struct Session {
     sequence: u16,
     timestamp: u32,
     pictures: u32,
+    /// When the session dies unless there is a sign of life.
+    dies_at: Option<Instant>,
+    /// What chooses the packets to leave out.
+    seed: u64,
 }
 
 async fn converse(mut conn: Conn, script: Script, log: &Log) {
-    let mut session =
-        Session { out: BytesMut::new(), channel: 0, playing: false, sequence: 1, timestamp: 0, pictures: 0 };
+    let mut session = Session {
+        out: BytesMut::new(),
+        channel: 0,
+        playing: false,
+        sequence: 1,
+        timestamp: 0,
+        pictures: 0,
+        dies_at: None,
+        seed: script.drops.unwrap_or_default(),
+    };
     let (mut decoder, mut inbox) = (Decoder::new(), BytesMut::new());
     loop {
         if session.playing && !script.silent {
@@ -146,8 +175,11 @@ async fn converse(mut conn: Conn, script: Script, log: &Log) {
                         return;
                     }
                 }
-                _ => session.picture(),
+                _ => session.picture(script, log),
             }
+        }
+        if session.dies_at.is_some_and(|end| Instant::now() >= end) {
+            return;
         }
         if conn.write_all(&session.out.split()).await.is_err() || conn.flush().await.is_err() {
             return;
@@ -173,6 +205,9 @@ async fn converse(mut conn: Conn, script: Script, log: &Log) {
 impl Session {
     fn answer(&mut self, request: &Request, script: Script, log: &Log) {
         log.methods.lock().unwrap_or_else(PoisonError::into_inner).push(request.method.to_string());
+        if script.life_s > 0 && (!script.get_parameter || request.method != Method::Options) {
+            self.dies_at = Some(Instant::now() + Duration::from_secs(script.life_s.into()));
+        }
         if script.digest && request.method != Method::Options && !signed_in(request) {
             let mut reply = Response::new(401, "Unauthorized");
             reply.headers.push("WWW-Authenticate", challenge(request).unwrap_or_default());
@@ -181,14 +216,15 @@ impl Session {
         let mut reply = Response::new(200, "OK");
         match &request.method {
             Method::Options => {
-                reply.headers.push("Public", "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER");
+                let more = if script.get_parameter { ", GET_PARAMETER" } else { "" };
+                reply.headers.push("Public", format!("OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN{more}"));
             }
             Method::Describe => {
                 reply.headers.push("Content-Type", "application/sdp");
                 reply.headers.push("Content-Base", format!("{}/", request.uri));
                 reply.body = description().into();
             }
-            Method::Setup => reply = self.set_up(request, log),
+            Method::Setup => reply = self.set_up(request, script, log),
             Method::Play => {
                 reply.headers.push("Session", "testkit");
                 self.playing = true;
@@ -202,7 +238,7 @@ impl Session {
         self.reply(request, reply);
     }
 
-    fn set_up(&mut self, request: &Request, log: &Log) -> Response {
+    fn set_up(&mut self, request: &Request, script: Script, log: &Log) -> Response {
         let wanted = request.headers.get("Transport").and_then(|t| Transport::parse(t).ok());
         let Some(wanted) = wanted.filter(|t| t.lower == Lower::Tcp) else {
             return Response::new(461, "Unsupported Transport");
@@ -211,7 +247,8 @@ impl Session {
         self.channel = rtp;
         log.set_up.fetch_add(1, Ordering::SeqCst);
         let mut reply = Response::new(200, "OK");
-        reply.headers.push("Session", "testkit;timeout=60");
+        let life_s = if script.life_s == 0 { 60 } else { script.life_s };
+        reply.headers.push("Session", format!("testkit;timeout={life_s}"));
         reply.headers.push("Transport", Transport::tcp(rtp, rtcp).to_string());
         reply
     }
@@ -223,17 +260,33 @@ impl Session {
     }
 
     /// One picture in one packet (RFC 6184 section 5.6).
-    fn picture(&mut self) {
+    fn picture(&mut self, script: Script, log: &Log) {
+        if let Some((_, sets)) = script.parameters.filter(|(after, _)| *after == self.pictures) {
+            self.packet(&[sets], false);
+        }
+        let is_key = script.key_every == 0 || self.pictures.is_multiple_of(script.key_every);
+        // Of another kind by its header alone: nobody who counts key frames decodes them.
+        let header = if is_key { SLICE[0] } else { 0x41 };
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        if script.drops.is_some() && self.pictures > 0 && self.seed >> 61 == 0 {
+            self.sequence = self.sequence.wrapping_add(1);
+            log.dropped.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.packet(&[&[header], &SLICE[1..]], true);
+        }
+        self.timestamp = self.timestamp.wrapping_add(9000);
+        self.pictures += 1;
+    }
+
+    fn packet(&mut self, payload: &[&[u8]], marker: bool) {
         let mut packet = BytesMut::new();
-        packet.put_slice(&[0x80, 0x80 | 96]);
+        packet.put_slice(&[0x80, 96 | u8::from(marker) << 7]);
         packet.put_u16(self.sequence);
         packet.put_u32(self.timestamp);
         packet.put_u32(SOURCE);
-        packet.put_slice(SLICE);
+        payload.iter().for_each(|part| packet.put_slice(part));
         encode_interleaved(self.channel, &packet, &mut self.out);
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(9000);
-        self.pictures += 1;
     }
 
     /// Sends no more pictures; breaks where the connection is to end.

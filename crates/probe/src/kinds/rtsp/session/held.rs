@@ -11,7 +11,7 @@ use net::dial::io_fault;
 use tokio::time::{Instant, sleep_until};
 use wire::rtsp::{INTERLEAVED_BYTES, Method, Response, interleaved, public_methods};
 
-use super::{Connection, Incoming, MIN_KEEP_ALIVE, Playing, Way, owner};
+use super::{Connection, Incoming, Playing, Way, owner};
 
 /// What came for a track, as it stands in the connection.
 pub(in super::super) struct Piece<'b> {
@@ -56,7 +56,7 @@ impl Playing {
                 Ok(Next::Message) => match connection.incoming(phase).await {
                     Ok(Incoming::Reply(reply)) => {
                         if heart.heard(phase, connection, &reply) {
-                            due.as_mut().reset(Instant::now() + MIN_KEEP_ALIVE);
+                            due.as_mut().reset(Instant::now());
                         }
                         Ok(())
                     }
@@ -144,12 +144,15 @@ struct Heart {
 }
 
 impl Heart {
-    /// Takes the reply to a keep-alive; true when another is to be sent soon.
+    /// Takes the reply to a keep-alive; true when another is to be sent at once.
     fn heard(&mut self, phase: Phase, connection: &mut Connection, reply: &Response) -> bool {
         if reply.is_success() {
             self.again = false;
-            if !self.refused && public_methods(&reply.headers).contains(&Method::GetParameter) {
+            let better = self.method == Method::Options && !self.refused;
+            if better && public_methods(&reply.headers).contains(&Method::GetParameter) {
+                // What was sent may not have counted.
                 self.method = Method::GetParameter;
+                return true;
             }
             return false;
         }
