@@ -22,7 +22,8 @@ use net::trust::{TLS_FIELDS, TlsOptions};
 use wire::icy::{Dechunker, Head, MAX_SEARCH_BYTES, Scanner, Titles};
 
 use self::ask::{Listener, listen};
-use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, options_node, within};
+use crate::kind::{AUTH_FIELDS, BoxFuture, HOLD_FIELDS, Kind, Probe, address_of, join_fields, options_node, within};
+use crate::live::{Live, Packet};
 
 /// Most bytes of a body that are listened to: with sound among them a fraction is enough.
 const MAX_BYTES: u64 = 2 * 1024 * 1024;
@@ -34,10 +35,11 @@ const STATUS_WAIT: Duration = Duration::from_secs(2);
 const OWN_FIELDS: [Field; 1] = [Field::new(
     "status",
     Type::Bool,
-    "Whether to ask an Icecast server's public status page for the number of listeners.",
+    "Whether to ask an Icecast server's public status page for the number of listeners. With watch: continuous it is not \
+     asked.",
 )
 .default("false")];
-static FIELDS: [Field; 8] = join_fields(&[&OWN_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
+static FIELDS: [Field; 9] = join_fields(&[&OWN_FIELDS, &HOLD_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
 
 /// The row of the table.
 pub(crate) static KIND: Kind = Kind {
@@ -51,7 +53,7 @@ kind: icecast
 status: true
 ",
     media: true,
-    holds: false,
+    holds: true,
     fields: &FIELDS,
     build: |target| Ok(Box::new(Icecast::new(target)?)),
     guess,
@@ -106,7 +108,9 @@ impl Icecast {
         let declared = announce(&listener.head, reading)?;
         reading.proven = Some(Depth::Describe);
         if self.depth == Depth::Media {
-            self.hear(at, &mut listener, declared, reading).await?;
+            let mut ears = Ears::new(&listener.head);
+            prove(at, &mut listener, &mut ears, declared, reading).await?;
+            wait_for_title(at, &mut listener, &mut ears, declared, reading).await;
         }
         drop(listener);
         if self.status {
@@ -115,30 +119,23 @@ impl Icecast {
         Ok(())
     }
 
-    /// Listens until sound is proven, and a little longer for the title.
-    async fn hear(
-        &self,
-        at: &mut Attempt<'_>,
-        listener: &mut Listener,
-        declared: Option<u64>,
-        reading: &mut Reading,
-    ) -> Result<(), Fault> {
-        let mut ears = Ears::new(&listener.head);
-        let ended = at.run(Phase::Media, ears.until(listener, Ears::is_content)).await;
-        ears.note(declared, reading);
-        match ended {
-            Ok(true) => reading.proven = Some(Depth::Media),
-            Ok(false) => return Err(ears.fault("before the server ended the stream")),
-            Err(fault) if fault.kind == FaultKind::TimedOut => return Err(ears.fault(&within(at.limit()))),
-            Err(fault) => return Err(fault),
+    /// Holds a session: see [`Probe::hold`].
+    async fn hold(&self, at: &mut Attempt<'_>, live: &Live) -> Result<(), Fault> {
+        let mut reading = Reading::default();
+        let opened = async {
+            let (mut listener, _) = listen(at, &self.address, &self.tls, &mut reading).await?;
+            reading.proven = Some(Depth::Reach);
+            let declared = announce(&listener.head, &mut reading)?;
+            reading.proven = Some(Depth::Describe);
+            let mut ears = Ears::new(&listener.head);
+            prove(at, &mut listener, &mut ears, declared, &mut reading).await?;
+            Ok((listener, ears, declared))
         }
-        if ears.titles.awaits() {
-            let title = tokio::time::timeout(TITLE_WAIT, ears.until(listener, |ears| !ears.titles.awaits()));
-            // Sound is proven: a title that does not come is no fault.
-            let _ = at.run(Phase::Check, async { Ok(title.await) }).await;
-            ears.note(declared, reading);
-        }
-        Ok(())
+        .await;
+        live.reading(|known| *known = reading);
+        let (mut listener, mut ears, declared) = opened?;
+        live.opened(at);
+        Err(ears.hold(&mut listener, declared, live).await)
     }
 
     /// Notes the number of listeners, or why it is not known: that is never a fault of the stream.
@@ -159,6 +156,45 @@ impl Icecast {
 impl Probe for Icecast {
     fn look<'a>(&'a self, at: &'a mut Attempt<'_>, reading: &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(self.look(at, reading))
+    }
+
+    fn hold<'a>(&'a self, at: &'a mut Attempt<'_>, live: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.hold(at, live))
+    }
+}
+
+/// Listens until sound is proven.
+async fn prove(
+    at: &mut Attempt<'_>,
+    listener: &mut Listener,
+    ears: &mut Ears,
+    declared: Option<u64>,
+    reading: &mut Reading,
+) -> Result<(), Fault> {
+    let ended = at.run(Phase::Media, ears.until(listener, Ears::is_content)).await;
+    ears.note(declared, reading);
+    match ended {
+        Ok(true) => reading.proven = Some(Depth::Media),
+        Ok(false) => return Err(ears.fault("before the server ended the stream")),
+        Err(fault) if fault.kind == FaultKind::TimedOut => return Err(ears.fault(&within(at.limit()))),
+        Err(fault) => return Err(fault),
+    }
+    Ok(())
+}
+
+/// Listens a little longer where a title is announced and has not come.
+async fn wait_for_title(
+    at: &mut Attempt<'_>,
+    listener: &mut Listener,
+    ears: &mut Ears,
+    declared: Option<u64>,
+    reading: &mut Reading,
+) {
+    if ears.titles.awaits() {
+        let title = tokio::time::timeout(TITLE_WAIT, ears.until(listener, |ears| !ears.titles.awaits()));
+        // Sound is proven: a title that does not come is no fault.
+        let _ = at.run(Phase::Check, async { Ok(title.await) }).await;
+        ears.note(declared, reading);
     }
 }
 
@@ -207,6 +243,8 @@ struct Ears {
     /// Content without chunks, with titles.
     content: BytesMut,
     received: u64,
+    /// Bytes of it that are sound or stand between sound, titles not counted.
+    heard: usize,
 }
 
 impl Ears {
@@ -217,6 +255,7 @@ impl Ears {
             scanner: Scanner::new(),
             content: BytesMut::new(),
             received: 0,
+            heard: 0,
         }
     }
 
@@ -232,8 +271,7 @@ impl Ears {
                 return Ok(true);
             }
             if self.scanner.is_lost() {
-                let kib = MAX_SEARCH_BYTES / 1024;
-                return Err(no_media(format!("no frames of MP3, AAC or Ogg in the first {kib} KiB")));
+                return Err(no_media(format!("no frames of MP3, AAC or Ogg in {} KiB", MAX_SEARCH_BYTES / 1024)));
             }
             if self.received > MAX_BYTES {
                 let detail = format!("{} MiB came without frames that follow each other", MAX_BYTES / (1024 * 1024));
@@ -258,8 +296,40 @@ impl Ears {
         }
         let mut sound = BytesMut::new();
         self.titles.push(&mut self.content, &mut sound);
+        self.heard = self.heard.wrapping_add(sound.len());
         self.scanner.push(&sound);
         Ok(())
+    }
+
+    /// Listens until the stream ends; answers with why it did. What is no sound is no packet.
+    async fn hold(&mut self, listener: &mut Listener, declared: Option<u64>, live: &Live) -> Fault {
+        let (mut frames, mut heard) = (0, self.heard);
+        let mut known = (self.titles.title().map(str::to_owned), self.scanner.sound().map(|sound| sound.params));
+        loop {
+            if let Err(fault) = self.take(&mut listener.inbox) {
+                return fault;
+            }
+            if self.scanner.is_lost() {
+                let kib = MAX_SEARCH_BYTES / 1024;
+                return no_media(format!("the sound turned into something else: no frames of it in {kib} KiB"));
+            }
+            let sound = self.scanner.sound();
+            if (self.titles.title(), sound.map(|sound| sound.params)) != (known.0.as_deref(), known.1) {
+                known = (self.titles.title().map(str::to_owned), sound.map(|sound| sound.params));
+                live.reading(|reading| self.note(declared, reading));
+            }
+            let now_frames = sound.map_or(0, |sound| sound.frames);
+            if std::mem::replace(&mut frames, now_frames) != now_frames {
+                let bytes = self.heard.wrapping_sub(std::mem::replace(&mut heard, self.heard));
+                let at = live.now();
+                live.packet(Packet { track: 0, bytes, at, media_time: None, frame: true, key: false, lost: None });
+            }
+            match listener.more(Phase::Media).await {
+                Ok(true) => {}
+                Ok(false) => return no_media("the server ended the stream".to_owned()),
+                Err(fault) => return fault,
+            }
+        }
     }
 
     fn note(&self, declared: Option<u64>, reading: &mut Reading) {

@@ -21,7 +21,8 @@ use wire::jpeg::{self, JpegInfo};
 use wire::multipart::{MultipartError, Parser};
 
 use super::http::fetch::{Ask, fetch, status_fault};
-use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, options_node};
+use crate::kind::{AUTH_FIELDS, BoxFuture, HOLD_FIELDS, Kind, Probe, address_of, join_fields, options_node};
+use crate::live::{Live, Packet};
 
 /// Redirects followed: cameras behind a portal need one or two.
 const MAX_REDIRECTS: usize = 3;
@@ -44,7 +45,7 @@ const OWN_FIELDS: [Field; 1] = [Field::new(
     "Pictures that must arrive before the deadline. With two or more the frame rate is measured.",
 )
 .default("1")];
-static FIELDS: [Field; 8] = join_fields(&[&OWN_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
+static FIELDS: [Field; 9] = join_fields(&[&OWN_FIELDS, &HOLD_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
 
 /// The row of the table.
 pub(crate) static KIND: Kind = Kind {
@@ -58,7 +59,7 @@ kind: mjpeg
 frames: 2
 ",
     media: true,
-    holds: false,
+    holds: true,
     fields: &FIELDS,
     build: |target| Ok(Box::new(Mjpeg::new(target)?)),
     guess,
@@ -148,6 +149,22 @@ impl Mjpeg {
             return Ok(());
         }
         watch(at, &mut pictures, self.frames, reading).await
+    }
+
+    /// Holds a session: see [`Probe::hold`].
+    async fn hold(&self, at: &mut Attempt<'_>, live: &Live) -> Result<(), Fault> {
+        let mut reading = Reading::default();
+        let opened = async {
+            let mut pictures = self.open(at, &mut reading).await?;
+            announce(&mut reading);
+            watch(at, &mut pictures, 1, &mut reading).await?;
+            Ok(pictures)
+        }
+        .await;
+        live.reading(|known| *known = reading);
+        let mut pictures = opened?;
+        live.opened(at);
+        Err(hold(&mut pictures, live).await)
     }
 }
 
@@ -366,8 +383,32 @@ fn multipart_fault(error: &MultipartError) -> Fault {
     Fault::new(kind, Phase::Media, format!("the multipart stream is broken: {error}"))
 }
 
+/// Reads pictures until the stream ends; answers with why it did.
+async fn hold(pictures: &mut Pictures, live: &Live) -> Fault {
+    loop {
+        let picture = match pictures.next().await {
+            Ok(Some(picture)) => picture,
+            Ok(None) => return Fault::new(FaultKind::NoMedia, Phase::Media, "the stream of pictures ended"),
+            Err(fault) => return fault,
+        };
+        let (bytes, at) = (picture.bytes.len(), live.now());
+        live.batch(|batch| {
+            let reading = batch.reading();
+            reading.int(fact::FRAME_BYTES, i64::try_from(bytes).unwrap_or(i64::MAX));
+            if let Some(track) = reading.tracks.first_mut() {
+                (track.width, track.height) = (Some(picture.info.width), Some(picture.info.height));
+            }
+            batch.packet(Packet { track: 0, bytes, at, media_time: None, frame: true, key: false, lost: None });
+        });
+    }
+}
+
 impl Probe for Mjpeg {
     fn look<'a>(&'a self, at: &'a mut Attempt<'_>, reading: &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(self.look(at, reading))
+    }
+
+    fn hold<'a>(&'a self, at: &'a mut Attempt<'_>, live: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.hold(at, live))
     }
 }

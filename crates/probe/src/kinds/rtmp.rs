@@ -6,6 +6,7 @@
 //! in place of a refusal (the same), metadata that names no codec, redirects in a refusal, the sign-in of Adobe's servers.
 
 mod connection;
+mod hold;
 mod media;
 mod place;
 mod session;
@@ -26,7 +27,8 @@ use self::connection::{Connection, Incoming};
 use self::media::{Selection, Tally};
 use self::place::Place;
 use self::session::{Connected, SignIn, Turn};
-use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, options_node, within};
+use crate::kind::{AUTH_FIELDS, BoxFuture, HOLD_FIELDS, Kind, Probe, address_of, join_fields, options_node, within};
+use crate::live::Live;
 
 /// Redirects followed: a load balancer needs one.
 const MAX_REDIRECTS: i64 = 3;
@@ -52,7 +54,7 @@ const OWN_FIELDS: [Field; 3] = [
          again.",
     ),
 ];
-static FIELDS: [Field; 10] = join_fields(&[&OWN_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
+static FIELDS: [Field; 11] = join_fields(&[&OWN_FIELDS, &HOLD_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
 
 /// The row of the table.
 pub(crate) static KIND: Kind = Kind {
@@ -67,7 +69,7 @@ stream_key: secret
 tracks: video
 ",
     media: true,
-    holds: false,
+    holds: true,
     fields: &FIELDS,
     build: |target| Ok(Box::new(Rtmp::new(target)?)),
     guess: |address| if matches!(address.scheme(), "rtmp" | "rtmps") { 10 } else { 0 },
@@ -156,26 +158,50 @@ impl Rtmp {
             self.dial(at, &self.address, reading).await?;
             return Ok(());
         }
+        self.play(at, self.depth, reading).await.map(|_held| ())
+    }
+
+    /// Plays until enough came for this depth.
+    async fn play(
+        &self,
+        at: &mut Attempt<'_>,
+        depth: Depth,
+        reading: &mut Reading,
+    ) -> Result<(Connection, Place, Tally), Fault> {
         let (mut connection, place) = self.arrive(at, reading).await?;
-        let mut tally = Tally::new(self.tracks, self.depth);
+        let mut tally = Tally::new(self.tracks, depth);
         at.run(Phase::Play, start(&mut connection, &place, &mut tally)).await?;
         let ended = at.run(Phase::Media, receive(&mut connection, &place, &mut tally)).await;
         tally.note(reading);
         match ended {
             Ok(None) => {
-                reading.proven = Some(self.depth);
-                Ok(())
+                reading.proven = Some(depth);
+                Ok((connection, place, tally))
             }
             Ok(Some(why)) => Err(tally.fault(place.shown(), &why)),
             Err(fault) if fault.kind == FaultKind::TimedOut => Err(tally.fault(place.shown(), &within(at.limit()))),
             Err(fault) => Err(fault),
         }
     }
+
+    /// Holds a session: see [`Probe::hold`].
+    async fn hold(&self, at: &mut Attempt<'_>, live: &Live) -> Result<(), Fault> {
+        let mut reading = Reading::default();
+        let played = self.play(at, Depth::Media, &mut reading).await;
+        live.reading(|known| *known = reading);
+        let (mut connection, place, mut tally) = played?;
+        live.opened(at);
+        Err(hold::hold(&mut connection, &place, &mut tally, live).await)
+    }
 }
 
 impl Probe for Rtmp {
     fn look<'a>(&'a self, at: &'a mut Attempt<'_>, reading: &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(self.look(at, reading))
+    }
+
+    fn hold<'a>(&'a self, at: &'a mut Attempt<'_>, live: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.hold(at, live))
     }
 }
 
@@ -201,7 +227,7 @@ async fn start(connection: &mut Connection, place: &Place, tally: &mut Tally) ->
     session::play(connection, place).await?;
     loop {
         match connection.next(Phase::Play).await? {
-            Incoming::Message(Content::Command(command)) => match session::follow(&command, place)? {
+            Incoming::Message(Content::Command(command), _) => match session::follow(&command, place)? {
                 Turn::Started => return Ok(()),
                 Turn::Ended(code) => {
                     let detail = format!("{} ended before it began ({code})", place.shown());
@@ -209,7 +235,7 @@ async fn start(connection: &mut Connection, place: &Place, tally: &mut Tally) ->
                 }
                 Turn::None => {}
             },
-            Incoming::Message(content) => {
+            Incoming::Message(content, _) => {
                 tally.take(&content);
                 if tally.has_begun() {
                     return Ok(());
@@ -240,11 +266,11 @@ async fn receive(connection: &mut Connection, place: &Place, tally: &mut Tally) 
             None => next.await?,
         };
         let ended = match incoming {
-            Incoming::Message(Content::Command(command)) => match session::follow(&command, place)? {
+            Incoming::Message(Content::Command(command), _) => match session::follow(&command, place)? {
                 Turn::Ended(code) => format!("before the stream ended ({code})"),
                 Turn::Started | Turn::None => continue,
             },
-            Incoming::Message(content) => {
+            Incoming::Message(content, _) => {
                 tally.take(&content);
                 continue;
             }

@@ -15,7 +15,9 @@ const JUMP_NS: i64 = 10_000_000_000;
 /// How far the time that timestamps tell may be from the time that passed, as a factor: a server that sends what it had
 /// kept is ahead of time, and a clock that is off by more is no clock.
 const MAX_CLOCK_FACTOR: f64 = 8.0;
-/// Rates are known after this time.
+/// Seconds of the clock, the one in which a track begins included, that do not count for its rates.
+const SETTLING_S: u64 = 2;
+/// Rates are known after this much of what counts.
 const LEAST_NS: u64 = NANOS_PER_S;
 /// A silence is long from this part of what is accepted; how often they come shows what is usual.
 const LONG_PART: u64 = 3;
@@ -245,19 +247,29 @@ impl Line {
         })
     }
 
-    /// How much of the window that ends at `now` this track has seen.
+    /// From when on rates are counted: what servers keep for new clients comes at once and would make them too high.
+    fn settled(&self) -> u64 {
+        (self.first / NANOS_PER_S + SETTLING_S) * NANOS_PER_S
+    }
+
+    /// How much of the window that ends at `now` counts for rates.
     fn covered(&self, now: u64) -> u64 {
         let whole_seconds = self.buckets.len() as u64 - 1;
         let start = (now / NANOS_PER_S).saturating_sub(whole_seconds) * NANOS_PER_S;
-        now.saturating_sub(start.max(self.first))
+        now.saturating_sub(start.max(self.settled()))
+    }
+
+    /// Buckets of the window that count for rates.
+    fn rated(&self, now: u64) -> impl Iterator<Item = &Bucket> {
+        let settled = self.settled();
+        self.window(now).filter(move |bucket| (bucket.second - 1) * NANOS_PER_S >= settled)
     }
 
     /// Adds what the window that ends at `now` brought; answers with its bits per second once they are known.
     pub(super) fn add(&self, now: u64, sum: &mut Sum) -> Option<u64> {
-        let mut bytes = 0;
+        let bytes: u64 = self.rated(now).map(|bucket| bucket.bytes).sum();
         let mut silence = now.saturating_sub(self.last);
         for bucket in self.window(now) {
-            bytes += bucket.bytes;
             sum.packets += u64::from(bucket.packets);
             sum.lost += i64::from(bucket.lost);
             silence = silence.max(bucket.silence);
@@ -312,7 +324,7 @@ impl Line {
             return None;
         }
         let counted = || {
-            let frames: u64 = self.window(now).map(|bucket| u64::from(bucket.frames)).sum();
+            let frames: u64 = self.rated(now).map(|bucket| u64::from(bucket.frames)).sum();
             float(frames.cast_signed()) / seconds(covered.cast_signed())
         };
         let of_epoch = |mark: &Mark| mark.epoch == self.epoch;

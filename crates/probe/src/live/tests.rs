@@ -129,6 +129,21 @@ fn pictures_out_of_order_and_in_bursts_count_the_same() {
 }
 
 #[test]
+fn what_a_server_kept_for_new_clients_does_not_count_for_rates() {
+    let bench = Bench::new();
+    for _ in 0..100 {
+        bench.send(ms(0), |p| p.frame = false);
+    }
+    for packet in 0..80_u64 {
+        bench.send(ms(packet * 100), |_| {});
+        if let Some(rate) = num(&bench.facts(), fact::MEASURED_BITRATE_BPS) {
+            assert!((rate - 80_000.0).abs() < 9000.0, "{packet}: {rate}");
+        }
+    }
+    near(&bench.facts(), fact::MEASURED_BITRATE_BPS, 80_000.0, 2.0);
+}
+
+#[test]
 fn without_timestamps_the_arrival_counts() {
     let bench = Bench::new();
     for picture in 0..31_u64 {

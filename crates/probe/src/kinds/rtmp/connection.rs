@@ -13,9 +13,10 @@ use wire::rtmp::{self, Content, DecodeError, Decoder, HELLO_BYTES, Message, Mess
 
 /// Room made for each read.
 const READ_BYTES: usize = 16 * 1024;
-/// Most messages without media on one connection. Servers send a dozen before media and few after it.
+/// Most messages without media in one look, or one behind the other where the session is held. Servers send a dozen before
+/// media and few after it.
 const MAX_IDLE: u32 = 4096;
-/// Most bytes of one connection: ten seconds at 20 Mbit/s, and enough for the pictures that a server keeps for new players.
+/// Most bytes of one look: ten seconds at 20 Mbit/s, and enough for the pictures that a server keeps for new players.
 const MAX_BYTES: u64 = 24 * 1024 * 1024;
 /// Bytes of a foreign protocol that a sentence quotes: enough for HTTP, SSH- and RTSP, too few for anybody's secret.
 const MAX_QUOTE_BYTES: usize = 4;
@@ -33,12 +34,14 @@ pub(super) struct Connection {
     acknowledged: u64,
     window: Option<u64>,
     idle: u32,
+    /// It is to last: what comes is not counted towards a limit.
+    held: bool,
 }
 
 /// What came.
 pub(super) enum Incoming {
-    /// A message to act on.
-    Message(Content),
+    /// A message to act on, with its time in milliseconds on the server's clock.
+    Message(Content, u32),
     /// The server ended the connection between two messages.
     End,
 }
@@ -70,7 +73,13 @@ impl Connection {
             acknowledged: 0,
             window: None,
             idle: 0,
+            held: false,
         })
+    }
+
+    /// From now on it may last for ever.
+    pub(super) fn hold(&mut self) {
+        self.held = true;
     }
 
     /// Sends messages.
@@ -85,7 +94,9 @@ impl Connection {
     pub(super) async fn next(&mut self, phase: Phase) -> Result<Incoming, Fault> {
         loop {
             let Some(message) = self.message(phase).await? else { return Ok(Incoming::End) };
-            if !matches!(message.kind, kind::AUDIO | kind::VIDEO | kind::AGGREGATE) {
+            if matches!(message.kind, kind::AUDIO | kind::VIDEO | kind::AGGREGATE) {
+                self.idle = if self.held { 0 } else { self.idle };
+            } else {
                 self.idle += 1;
                 if self.idle > MAX_IDLE {
                     let detail = format!("the server sent more than {MAX_IDLE} messages without media");
@@ -99,7 +110,7 @@ impl Connection {
                 }
                 Ok(Content::Aggregate(payload)) => self.waiting.extend(rtmp::aggregate(payload)),
                 Ok(Content::Other(_)) => {}
-                Ok(content) => return Ok(Incoming::Message(content)),
+                Ok(content) => return Ok(Incoming::Message(content, message.timestamp)),
                 // Data that cannot be read is passed over, as players do: it is not media.
                 Err(_) if matches!(message.kind, kind::DATA | kind::DATA_AMF3) => {}
                 Err(error) => return Err(message_fault(phase, message.kind, &error)),
@@ -130,7 +141,7 @@ impl Connection {
                 return Err(Fault::protocol(phase, "the server closed the connection in the middle of a message"));
             }
             self.received += read as u64;
-            if self.received > MAX_BYTES {
+            if self.received > MAX_BYTES && !self.held {
                 let detail = format!("{} MiB came without what was waited for", MAX_BYTES / (1024 * 1024));
                 return Err(Fault::new(FaultKind::TooLarge, phase, detail));
             }

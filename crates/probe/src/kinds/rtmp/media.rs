@@ -6,7 +6,7 @@ use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use model::reading::{Depth, FactValue, Media, Reading, Track, fact};
 use tokio::time::Instant;
-use wire::rtmp::{AudioTrack, Content, Metadata, VideoTrack};
+use wire::rtmp::{AudioTrack, Content, Metadata, Seen, VideoTrack};
 
 /// How long a further track is waited for when nothing said which tracks there are: sound and pictures are interleaved far
 /// more closely.
@@ -49,22 +49,36 @@ impl Tally {
         }
     }
 
-    /// Takes a message. Messages that cannot be read prove nothing and are told of only when nothing better comes.
-    pub(super) fn take(&mut self, content: &Content) {
-        match content {
+    /// Takes a message; answers what it turned out to be. Messages that cannot be read prove nothing and are told of only when
+    /// nothing better comes.
+    pub(super) fn take(&mut self, content: &Content) -> Seen {
+        let seen = match content {
             Content::Video(body) => {
                 self.video_messages += 1;
-                let _ = self.video.push(body);
+                self.video.push(body)
             }
             Content::Audio(body) => {
                 self.audio_messages += 1;
-                let _ = self.audio.push(body);
+                self.audio.push(body)
             }
-            Content::Data(values) => self.metadata = Metadata::parse(values).or(self.metadata.take()),
-            _ => return,
-        }
+            Content::Data(values) => {
+                self.metadata = Metadata::parse(values).or(self.metadata.take());
+                Ok(Seen::Nothing)
+            }
+            _ => return Seen::Nothing,
+        };
         if self.content_since.is_none() && self.missing().is_empty() {
             self.content_since = Some(Instant::now());
+        }
+        seen.unwrap_or(Seen::Nothing)
+    }
+
+    /// Whether media of this kind must be sent.
+    pub(super) fn wants(&self, media: Media) -> bool {
+        match self.selection {
+            Selection::All => true,
+            Selection::Video => media == Media::Video,
+            Selection::Audio => media == Media::Audio,
         }
     }
 

@@ -146,7 +146,7 @@ pub(super) async fn play(connection: &mut Connection, place: &Place) -> Result<(
 /// Waits for the answer to a command; `None` when the server hangs up instead.
 async fn answer(connection: &mut Connection, transaction: f64) -> Result<Option<Command>, Fault> {
     loop {
-        let Incoming::Message(content) = connection.next(Phase::Play).await? else { return Ok(None) };
+        let Incoming::Message(content, _) = connection.next(Phase::Play).await? else { return Ok(None) };
         let Content::Command(command) = content else { continue };
         let ours = matches!(command.name.as_str(), "_result" | "_error") && command.transaction == transaction;
         let error = command.name == "onStatus" && command.status().is_some_and(|status| status.level == "error");
