@@ -1,4 +1,4 @@
-# checks.sh: what one check costs, beside what other tools need for the same URL in the same run.
+# checks.sh: what one check and one held session cost, beside what other tools need for the same URL in the same run.
 # shellcheck shell=bash
 
 RTSP_URL=rtsp://127.0.0.1:18554/720p
@@ -62,4 +62,33 @@ bench_http() {
   ours=$(awk "BEGIN { print $cpu / $rounds }")
   row "HTTP check, CPU, the whole program (cadence, verdict, history)" "≤ ½ of blackbox_exporter" \
     "$(calc "$ours") ms" "$(calc "$theirs") ms" "$(calc "$ours / $theirs")" "$ours <= $theirs / 2"
+}
+
+# ffmpeg_ms URL SECONDS PROCESSES: processor time of one ffmpeg that copies the stream to nowhere for so long, mean of several at once.
+ffmpeg_ms() {
+  local TIMEFORMAT='%U %S' i
+  for i in $(seq "$3"); do
+    { time ffmpeg -nostdin -v quiet -rtsp_transport tcp -i "$1" -t "$2" -c copy -f null - >/dev/null 2>&1; } 2>"$SCRATCH/ffmpeg.$i" &
+  done
+  wait $(jobs -p | grep -vxF "$(printf '%s\n' "${STARTED[@]}")")
+  awk '{ sum += ($1 + $2) * 1000 } END { print sum / NR }' "$SCRATCH"/ffmpeg.*
+  rm -f "$SCRATCH"/ffmpeg.*
+}
+
+bench_hold() {
+  local what="RTSP streams of 1.5 Mbit/s held on one core" n=${HOLD_SESSIONS:-300} seconds=${HOLD_SECONDS:-20} url out ours short long theirs
+  "$TARGET/release/examples/rtsp_site" >"$SCRATCH/site.url" 2>&1 &
+  started $!
+  url=$(wait_line "$SCRATCH/site.url" '^rtsp://' 10) || { failed "$what" "the server did not start"; return; }
+  out=$("$TARGET/release/examples/hold_cost" "$url" "$n" "$seconds") || { failed "$what" "hold_cost failed"; return; }
+  [ "$(figure "$out" held)" = "$n" ] && [ "$(figure "$out" faults)" = 0 ] || { failed "$what" "$out"; return; }
+  ours=$(figure "$out" cpu_ms)
+  # What ffmpeg needs to start is not what it needs to go on.
+  short=$(ffmpeg_ms "$url" 2 4) long=$(ffmpeg_ms "$url" $((seconds + 2)) 4)
+  theirs=$(calc "($long - $short) / $seconds")
+  row "$what, CPU per stream and second" "≤ 3.3 ms" "$(calc "$ours") ms" "" "" "$ours <= 1000 / 300"
+  row "the same against ffmpeg -c copy, its start included" "≥ 10 × less" "$(calc "$ours") ms" "ffmpeg $(calc "$long / ($seconds + 2)") ms" \
+    "$(calc "$long / ($seconds + 2) / $ours") ×" "$long / ($seconds + 2) >= 10 * $ours"
+  row "the same against ffmpeg -c copy, once it runs" "" "$(calc "$ours") ms" "ffmpeg $(calc "$theirs") ms" "$(calc "$theirs / $ours") ×" "1"
+  row "Resident memory of one held stream" "" "$(figure "$out" kib) KiB" "" "" "1"
 }

@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Longest wait for all sessions to be open.
 const OPENING: Duration = Duration::from_secs(60);
+/// Faults that are told.
+const MAX_TOLD: usize = 5;
 /// Sessions that are opened at once.
 const AT_ONCE: usize = 16;
 
@@ -88,8 +90,9 @@ async fn hold(target: Arc<Target>, prober: Prober, counts: Arc<Counts>, cancel: 
         if opened {
             counts.open.fetch_sub(1, Ordering::SeqCst);
         }
-        if let Some(fault) = last.look.fault.filter(|_| !cancel.is_cancelled()) {
-            counts.faults.fetch_add(1, Ordering::SeqCst);
+        if let Some(fault) = last.look.fault.filter(|_| !cancel.is_cancelled())
+            && counts.faults.fetch_add(1, Ordering::SeqCst) < MAX_TOLD
+        {
             eprintln!("{fault}");
         }
     }

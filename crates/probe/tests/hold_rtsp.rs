@@ -214,3 +214,17 @@ async fn streams_of_the_testbed_are_held_with_their_rates() {
         assert_eq!(words(&session.cancel().await), "cancelled");
     }
 }
+
+#[tokio::test]
+async fn streams_of_the_testbed_that_stop_are_noticed() {
+    if testbed().is_none() {
+        return;
+    }
+    let (stalls, ends) = (target("rtsp://127.0.0.1:18554/stall", &[]), target("rtsp://127.0.0.1:18554/eos", &[]));
+    let (stall, end) = tokio::join!(hold(&stalls), hold(&ends));
+    assert_eq!(outcome(&stall.last), "stale (media)", "{}", words(&stall.last));
+    let since_last = stall.ended.saturating_duration_since(stall.last_packet());
+    // A track that has just begun is given longer: the stream of the testbed stops early.
+    assert!(since_last < NOTICED || words(&stall.last).ends_with("5 s is accepted"), "{since_last:?}");
+    assert_eq!(outcome(&end.last), "no_media (media)", "{}", words(&end.last));
+}

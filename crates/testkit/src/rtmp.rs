@@ -1,6 +1,7 @@
 //! A scripted RTMP server that plays a still picture in H.264, for ever. Remembers every command, so that a test can see
 //! what a client asked for.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::peer::{Conn, Peer, Stats};
 const SLICE: &[u8] = include_bytes!("../testdata/h264_64x48_idr.nal");
 /// Its parameter sets in an `avcC` record.
 const AVCC: &str = "0142c00affe100176742c00ad9047b011000000300100000030140f122648001000568cb80c4b2";
+/// Pictures between two pings.
+const PING_EVERY: u32 = 10;
 /// Time between pictures.
 const PICTURE_TIME: Duration = Duration::from_millis(100);
 
@@ -25,6 +28,8 @@ pub enum Act {
     Send(Message),
     /// Sends a picture every 100 ms from now on.
     Pictures,
+    /// Sends so many pictures from now on, then this message where there is one, then nothing.
+    Few(u32, Option<Message>),
     /// Ends the connection.
     Close,
 }
@@ -35,7 +40,15 @@ type Script = dyn Fn(&Command) -> Vec<Act> + Send + Sync;
 pub struct RtmpPeer {
     peer: Peer,
     commands: Arc<Mutex<Vec<Command>>>,
+    heard: Arc<Heard>,
     scheme: &'static str,
+}
+
+/// What clients sent beside commands.
+#[derive(Debug, Default)]
+struct Heard {
+    acknowledged: AtomicU32,
+    pongs: AtomicU32,
 }
 
 impl RtmpPeer {
@@ -49,15 +62,17 @@ impl RtmpPeer {
     pub async fn with(script: impl Fn(&Command) -> Vec<Act> + Send + Sync + 'static, tls: Option<TlsAcceptor>) -> Self {
         let commands = Arc::new(Mutex::new(Vec::new()));
         let (shared, script) = (Arc::clone(&commands), Arc::new(script));
+        let heard = Arc::new(Heard::default());
+        let hearing = Arc::clone(&heard);
         let scheme = if tls.is_some() { "rtmps" } else { "rtmp" };
         let peer = Peer::start_with(tls, move |conn, _stats| {
-            let (commands, script) = (Arc::clone(&shared), Arc::clone(&script));
+            let (commands, script, heard) = (Arc::clone(&shared), Arc::clone(&script), Arc::clone(&hearing));
             async move {
-                let _ended = converse(conn, &*script, &commands).await;
+                let _ended = converse(conn, &*script, &commands, &heard).await;
             }
         })
         .await;
-        Self { peer, commands, scheme }
+        Self { peer, commands, heard, scheme }
     }
 
     /// URL of the server with a path, which begins with a slash.
@@ -72,6 +87,18 @@ impl RtmpPeer {
         self.peer.stats()
     }
 
+    /// Bytes that the last acknowledgement told of.
+    #[must_use]
+    pub fn acknowledged(&self) -> u32 {
+        self.heard.acknowledged.load(Ordering::SeqCst)
+    }
+
+    /// Answers to pings.
+    #[must_use]
+    pub fn pongs(&self) -> u32 {
+        self.heard.pongs.load(Ordering::SeqCst)
+    }
+
     /// All commands so far, of all connections.
     #[must_use]
     pub fn commands(&self) -> Vec<Command> {
@@ -79,7 +106,12 @@ impl RtmpPeer {
     }
 }
 
-async fn converse(mut conn: Conn, script: &Script, commands: &Mutex<Vec<Command>>) -> std::io::Result<()> {
+async fn converse(
+    mut conn: Conn,
+    script: &Script,
+    commands: &Mutex<Vec<Command>>,
+    heard: &Heard,
+) -> std::io::Result<()> {
     let mut hello = [0; HELLO_BYTES];
     conn.read_exact(&mut hello).await?;
     conn.write_all(&rtmp::hello(1)).await?;
@@ -88,6 +120,7 @@ async fn converse(mut conn: Conn, script: &Script, commands: &Mutex<Vec<Command>
     conn.read_exact(&mut hello[1..]).await?;
     let (mut decoder, mut inbox) = (Decoder::new(), BytesMut::new());
     let mut pictures: Option<u32> = None;
+    let mut few: Option<(u32, Option<Message>)> = None;
     loop {
         // While playing, silence of the client is the time for the next picture.
         let patience = if pictures.is_some() { PICTURE_TIME } else { Duration::from_secs(600) };
@@ -99,18 +132,44 @@ async fn converse(mut conn: Conn, script: &Script, commands: &Mutex<Vec<Command>
             Err(_quiet) => {
                 if let Some(count) = &mut pictures {
                     *count += 1;
-                    send(&mut conn, &picture(100 * *count)).await?;
+                    match &mut few {
+                        Some((most, last)) if *count >= *most => {
+                            if let Some(message) = last.take() {
+                                send(&mut conn, &message).await?;
+                            }
+                        }
+                        _ => send(&mut conn, &picture(100 * *count)).await?,
+                    }
+                    if *count % PING_EVERY == 0 {
+                        send(&mut conn, &Message::user(user::PING, &[*count])).await?;
+                    }
                 }
             }
         }
         while let Ok(Some(message)) = decoder.decode(&mut inbox) {
-            let Ok(Content::Command(command)) = message.content() else { continue };
+            let command = match message.content() {
+                Ok(Content::Command(command)) => command,
+                Ok(Content::User(user::PONG, _)) => {
+                    heard.pongs.fetch_add(1, Ordering::SeqCst);
+                    continue;
+                }
+                _ if message.kind == kind::ACKNOWLEDGEMENT => {
+                    let sum = message.payload.first_chunk().map_or(0, |octets| u32::from_be_bytes(*octets));
+                    heard.acknowledged.store(sum, Ordering::SeqCst);
+                    continue;
+                }
+                _ => continue,
+            };
             commands.lock().unwrap_or_else(PoisonError::into_inner).push(command.clone());
             for act in script(&command) {
                 match act {
                     Act::Send(message) => send(&mut conn, &message).await?,
                     Act::Pictures => {
                         pictures = Some(0);
+                        send(&mut conn, &picture(0)).await?;
+                    }
+                    Act::Few(most, last) => {
+                        (pictures, few) = (Some(0), Some((most, last)));
                         send(&mut conn, &picture(0)).await?;
                     }
                     Act::Close => return conn.shutdown().await,
