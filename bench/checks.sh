@@ -66,11 +66,12 @@ bench_http() {
 
 # ffmpeg_ms URL SECONDS PROCESSES: processor time of one ffmpeg that copies the stream to nowhere for so long, mean of several at once.
 ffmpeg_ms() {
-  local TIMEFORMAT='%U %S' i
+  local TIMEFORMAT='%U %S' i pids=()
   for i in $(seq "$3"); do
     { time ffmpeg -nostdin -v quiet -rtsp_transport tcp -i "$1" -t "$2" -c copy -f null - >/dev/null 2>&1; } 2>"$SCRATCH/ffmpeg.$i" &
+    pids+=($!)
   done
-  wait $(jobs -p | grep -vxF "$(printf '%s\n' "${STARTED[@]}")")
+  wait "${pids[@]}"
   awk '{ sum += ($1 + $2) * 1000 } END { print sum / NR }' "$SCRATCH"/ffmpeg.*
   rm -f "$SCRATCH"/ffmpeg.*
 }
@@ -81,7 +82,10 @@ bench_hold() {
   started $!
   url=$(wait_line "$SCRATCH/site.url" '^rtsp://' 10) || { failed "$what" "the server did not start"; return; }
   out=$("$TARGET/release/examples/hold_cost" "$url" "$n" "$seconds") || { failed "$what" "hold_cost failed"; return; }
-  [ "$(figure "$out" held)" = "$n" ] && [ "$(figure "$out" faults)" = 0 ] || { failed "$what" "$out"; return; }
+  if [ "$(figure "$out" held)" != "$n" ] || [ "$(figure "$out" faults)" != 0 ]; then
+    failed "$what" "$out"
+    return
+  fi
   ours=$(figure "$out" cpu_ms)
   # What ffmpeg needs to start is not what it needs to go on.
   short=$(ffmpeg_ms "$url" 2 4) long=$(ffmpeg_ms "$url" $((seconds + 2)) 4)
