@@ -319,6 +319,16 @@ pub mod fact {
     pub const PROTOCOL: &str = "protocol";
     /// Age of the answer when it was asked for by another look, in milliseconds (integer).
     pub const ANSWER_AGE_MS: &str = "answer_age_ms";
+    /// State of an event, a broadcast or a stream as its platform says it, in the platform's word (text).
+    pub const EVENT_STATE: &str = "event_state";
+    /// Whether a platform receives the stream, in the platform's word (text).
+    pub const STREAM_STATE: &str = "stream_state";
+    /// What a platform thinks of the stream that it receives, in the platform's word (text).
+    pub const STREAM_HEALTH: &str = "stream_health";
+    /// Age of what a platform says of the health of a stream, in seconds (integer).
+    pub const STREAM_HEALTH_AGE_S: &str = "stream_health_age_s";
+    /// People who watch, as the platform counts them (integer).
+    pub const VIEWERS: &str = "viewers";
     /// Which encoder of a pair streams: `primary`, `secondary`, `both` or `neither` (text).
     pub const LIVE_DEVICE: &str = "live_device";
     /// The same of the second encoder of a pair as [`ENCODER_STATE`] (text).

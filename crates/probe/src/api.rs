@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
-use model::reading::Reading;
+use model::reading::{FactValue, Reading};
+use model::secret::{MASK, Secret};
 use net::attempt::Attempt;
-use net::http::HeaderName;
+use net::http::{HeaderMap, HeaderName};
 use serde_json::Value;
 
 use crate::kinds::http::fetch::{Ask, fetch, status_fault};
@@ -17,11 +18,15 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// Longest text of an answer that is kept, in characters.
 const MAX_TEXT_CHARS: usize = 120;
+/// Secrets shorter than this are not masked in free text.
+const MIN_MASKED_BYTES: usize = 4;
 
 const CONTENT_TYPE: HeaderName = HeaderName::from_static("content-type");
 
 /// What came back. Has no `Debug`: answers hold stream keys.
 pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: HeaderMap,
     /// The JSON; of an error that brought none, `None`.
     pub(crate) value: Option<Value>,
     /// What the status code means by itself; `None` when it is one of success.
@@ -29,6 +34,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The text of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// The JSON of a success.
     ///
     /// # Errors
@@ -47,17 +57,18 @@ impl Answer {
 /// Those of the request; too_large; protocol when a success brings no JSON.
 pub(crate) async fn ask(at: &mut Attempt<'_>, ask: &Ask<'_>, reading: &mut Reading) -> Result<Answer, Fault> {
     let mut reply = fetch(at, ask, reading).await?;
-    if !(200..=299).contains(&reply.status) {
+    let (status, headers) = (reply.status, reply.headers.clone());
+    if !(200..=299).contains(&status) {
         let fault = status_fault(&reply, "200");
         // The code says enough where the words do not come.
         let words = at.run(Phase::Transfer, reply.body.read_up_to(MAX_ERROR_BYTES)).await;
         let value = words.ok().and_then(|(bytes, _)| serde_json::from_slice(&bytes).ok());
-        return Ok(Answer { value, fault: Some(fault) });
+        return Ok(Answer { status, headers, value, fault: Some(fault) });
     }
     let body = at.run(Phase::Transfer, reply.body.collect(MAX_ANSWER_BYTES)).await?;
     let kind = reply.header(CONTENT_TYPE).unwrap_or_default();
     let value = read(&body, kind).map_err(|words| Fault::new(FaultKind::Protocol, Phase::Check, words))?;
-    Ok(Answer { value: Some(value), fault: None })
+    Ok(Answer { status, headers, value: Some(value), fault: None })
 }
 
 /// Reads JSON; the words for what is none never quote it.
@@ -82,6 +93,27 @@ pub(crate) fn text(value: &Value, key: &str) -> Option<String> {
 /// A text of a peer as it may be shown: in one line, and short.
 pub(crate) fn tidy(text: &str) -> String {
     text.chars().take(MAX_TEXT_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Masks `secrets` in everything that a look leaves behind: what was got from an API (an address that is signed, a token for an
+/// hour) stands in no configuration, so nobody else knows it for a secret.
+pub(crate) fn wash(secrets: &[Secret], reading: &mut Reading, ended: &mut Result<(), Fault>) {
+    let mask = |text: &mut String| {
+        for secret in secrets.iter().filter(|secret| secret.expose().len() >= MIN_MASKED_BYTES) {
+            if text.contains(secret.expose()) {
+                *text = text.replace(secret.expose(), MASK);
+            }
+        }
+    };
+    if let Err(fault) = ended {
+        mask(&mut fault.detail);
+    }
+    reading.findings.iter_mut().for_each(|finding| mask(&mut finding.text));
+    for value in reading.facts.values_mut() {
+        if let FactValue::Text(text) = value {
+            mask(text);
+        }
+    }
 }
 
 /// A member that is a number, or a text that is one; never infinite.

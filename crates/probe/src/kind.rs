@@ -53,6 +53,12 @@ pub trait Probe: Send + Sync {
     /// spawns or sleeps; every wait is inside [`Attempt::run`].
     fn look<'a>(&'a self, at: &'a mut Attempt<'_>, reading: &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>>;
 
+    /// What is unwise about a target whose options are right: told when the configuration is checked, and refused by nobody.
+    fn warnings(&self, target: &Target) -> Vec<Problem> {
+        let _none = target;
+        Vec::new()
+    }
+
     /// Opens a session exactly as [`Probe::look`] does, with every wait inside [`Attempt::run`] until the first media of
     /// every track is there; says so by [`Live::opened`]; and from then on reads for as long as it is let, without
     /// `Attempt::run` (whose deadline is that of opening), and tells [`Live`] of every media packet. Ends only with the

@@ -19,7 +19,9 @@ pub(crate) mod rtmp;
 pub(crate) mod rtsp;
 pub(crate) mod srt;
 pub(crate) mod tcp;
+pub(crate) mod vimeo;
 pub(crate) mod web_presenter;
+pub(crate) mod youtube;
 
 /// Every kind, by name.
 pub static KINDS: &[&Kind] = &[
@@ -37,7 +39,9 @@ pub static KINDS: &[&Kind] = &[
     &rtsp::KIND,
     &srt::KIND,
     &tcp::KIND,
+    &vimeo::KIND,
     &web_presenter::KIND,
+    &youtube::KIND,
 ];
 
 /// The kind of this name.

@@ -5,6 +5,7 @@
 //! retries, spawns a task of its own or keeps state between looks.
 
 mod api;
+mod budget;
 pub mod commands;
 pub mod gear;
 pub mod kind;

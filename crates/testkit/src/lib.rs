@@ -17,4 +17,6 @@ pub mod rtsp;
 pub mod srt;
 pub mod tls;
 pub mod ts;
+pub mod vimeo;
 pub mod wait;
+pub mod youtube;

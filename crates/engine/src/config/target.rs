@@ -93,7 +93,7 @@ pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings:
         expect,
         options,
     };
-    build(&target, source, before, address.is_some(), problems);
+    build(&target, source, (before, address.is_some()), problems, warnings);
     checked.target = (problems.len() == before).then_some(target);
     checked
 }
@@ -332,23 +332,35 @@ fn without_places(value: Value) -> Value {
     }
 }
 
-/// Lets the kind say what is wrong beyond its fields. `before` is where the problems of this target begin.
-fn build(target: &Target, source: &Source<'_>, before: usize, has_address: bool, problems: &mut Vec<Problem>) {
-    let found = match (probe::kind::build(target), source.commands) {
-        (Err(found), _) => found,
-        (Ok(_), Some(commands)) => commands.problems(target),
-        (Ok(_), None) => return,
-    };
-    for mut problem in found {
-        if problem.path == "url" && !has_address {
-            continue; // about the stand-in
-        }
+/// Lets the kind say what is wrong beyond its fields, and what is unwise. `before` is where the problems of this target begin.
+fn build(
+    target: &Target,
+    source: &Source<'_>,
+    (before, has_address): (usize, bool),
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) {
+    let placed = |mut problem: Problem| {
         problem.place = Some(place_of(source.item, &problem.path));
         problem.path = match problem.path.as_str() {
             "" => source.path.to_owned(),
             path => format!("{}.{path}", source.path),
         };
         problem.message = target.address.redact(&problem.message);
+        problem
+    };
+    let found = match probe::kind::build(target) {
+        Err(found) => found,
+        Ok(probe) => {
+            warnings.extend(probe.warnings(target).into_iter().map(placed));
+            source.commands.map(|commands| commands.problems(target)).unwrap_or_default()
+        }
+    };
+    for problem in found {
+        if problem.path == "url" && !has_address {
+            continue; // about the stand-in
+        }
+        let problem = placed(problem);
         // The kind reads its fields again, and says of them what is known already.
         if !problems[before..].iter().any(|p| p.path == problem.path && p.message == problem.message) {
             problems.push(problem);

@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use model::address::Address;
-use model::conf::{Field, Problem, Section, Type};
+use model::conf::{Field, Problem, Section, Type, Value};
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use model::reading::{Depth, Reading, Severity, fact};
@@ -51,19 +51,14 @@ const MAX_TARGET_S: f64 = 3_600.0;
 const VOD_EXCESS: f64 = 1.10;
 const LIVE_EXCESS: f64 = 1.25;
 
-const OWN_FIELDS: [Field; 5] = [
+/// Keys about a presentation, wherever its address comes from.
+pub(crate) const PLAYER_FIELDS: [Field; 4] = [
     Field::new(
         "variant",
         Type::Choice(Choice::WORDS),
         "Which variant of a multivariant playlist is looked at, by its BANDWIDTH; all are bounded to 8.",
     )
     .default("highest"),
-    Field::new(
-        "live",
-        Type::Choice(&["auto", "true", "false"]),
-        "Whether the stream must be live: with true the end mark (EXT-X-ENDLIST) is a fault, with false its absence a warning.",
-    )
-    .default("auto"),
     Field::new(
         "stale_after",
         Type::Duration { min: Duration::from_millis(500), max: Duration::from_secs(86_400) },
@@ -82,7 +77,15 @@ const OWN_FIELDS: [Field; 5] = [
     )
     .default("false"),
 ];
-static FIELDS: [Field; 12] = join_fields(&[&OWN_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
+const LIVE_FIELD: [Field; 1] = [
+    Field::new(
+        "live",
+        Type::Choice(&["auto", "true", "false"]),
+        "Whether the stream must be live: with true the end mark (EXT-X-ENDLIST) is a fault, with false its absence a warning.",
+    )
+    .default("auto"),
+];
+static FIELDS: [Field; 12] = join_fields(&[&PLAYER_FIELDS, &LIVE_FIELD, &AUTH_FIELDS, &TLS_FIELDS]);
 
 /// The row of the table.
 pub(crate) static KIND: Kind = Kind {
@@ -110,7 +113,7 @@ fn guess(address: &Address) -> u8 {
 }
 
 /// A target of this kind, ready to be looked at.
-struct Hls {
+pub(crate) struct Hls {
     address: Address,
     tls: TlsOptions,
     depth: Depth,
@@ -142,8 +145,35 @@ impl Hls {
         if problems.is_empty() { Ok(probe) } else { Err(problems) }
     }
 
+    /// The player of an address that is learned while looking: with the keys of `target` that this kind knows, the
+    /// credentials and the certificate of nobody, and a stream that must be live.
+    ///
+    /// # Errors
+    /// What is wrong with those keys.
+    pub(crate) fn player(target: &Target) -> Result<Self, Vec<Problem>> {
+        const NOT_THERE: [&str; 5] = ["user", "password", "client_cert", "client_key", "server_name"];
+        let mut target = target.clone();
+        target.address = target.address.with_credentials(None);
+        target.options.0.retain(|key, _| FIELDS.iter().any(|f| f.key == key) && !NOT_THERE.contains(&key.as_str()));
+        target.options.0.insert("live".to_owned(), Value::Str("true".to_owned()));
+        Self::new(&target)
+    }
+
     async fn look(&self, at: &mut Attempt<'_>, reading: &mut Reading) -> Result<(), Fault> {
-        let ended = self.examine(at, reading).await;
+        self.play(at, &self.address, reading).await
+    }
+
+    /// Looks at the presentation at `address`. The memory is that of one presentation, wherever it moves.
+    ///
+    /// # Errors
+    /// Why it does not play.
+    pub(crate) async fn play(
+        &self,
+        at: &mut Attempt<'_>,
+        address: &Address,
+        reading: &mut Reading,
+    ) -> Result<(), Fault> {
+        let ended = self.examine(at, address, reading).await;
         let mut names: Vec<&str> = reading.findings.iter().map(|finding| finding.name).collect();
         names.sort_unstable();
         names.dedup();
@@ -154,13 +184,13 @@ impl Hls {
         ended
     }
 
-    async fn examine(&self, at: &mut Attempt<'_>, reading: &mut Reading) -> Result<(), Fault> {
-        let top = get::playlist(at, &self.address, &self.tls, reading).await?;
+    async fn examine(&self, at: &mut Attempt<'_>, address: &Address, reading: &mut Reading) -> Result<(), Fault> {
+        let top = get::playlist(at, address, &self.tls, reading).await?;
         reading.proven = Some(Depth::Reach);
         if self.depth == Depth::Reach {
             return Ok(());
         }
-        let presentation = self.streams(at, top, reading).await?;
+        let presentation = self.streams(at, address, top, reading).await?;
         let mut streams = presentation.streams;
         reading.proven = Some(Depth::Describe);
         self.describe(at, &streams, reading);

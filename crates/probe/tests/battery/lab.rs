@@ -16,6 +16,8 @@ use testkit::mjpeg::{Camera, camera};
 use testkit::rtmp::RtmpPeer;
 use testkit::rtsp::RtspPeer;
 use testkit::srt::SrtPeer;
+use testkit::vimeo::{self, VimeoPeer};
+use testkit::youtube::{self, YoutubePeer};
 
 /// A peer that does everything right, and where it is.
 pub(crate) struct Good {
@@ -89,7 +91,9 @@ pub(crate) fn lab(kind: &str) -> Lab {
         "rtsp" => rtsp(),
         "srt" => srt(),
         "tcp" => tcp(),
+        "vimeo" => vimeo(),
         "web_presenter" => web_presenter(),
+        "youtube" => youtube(),
         other => panic!("the battery has no good peer for the kind {other}: add an arm to lab() in this file"),
     }
 }
@@ -460,6 +464,30 @@ fn tcp() -> Lab {
     }
 }
 
+fn vimeo() -> Lab {
+    const BEGIN: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"title\":\"x\",";
+    Lab {
+        path: "/live_events/1",
+        options: vec![("token", text(vimeo::TOKEN))],
+        silence: Phase::FirstByte,
+        begin: BEGIN,
+        endless: vec![
+            Endless { begin: "HTTP/1.1 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless { begin: BEGIN, again: b"\"x\":1,", faults: CAPPED },
+            Endless { begin: "", again: b"x", faults: ENDED },
+        ],
+        challenge: "HTTP/1.1 401 No\r\nServer: PLANTED\r\nContent-Length: 61\r\n\r\n{\"error\":\"PLANTED is no token\", \"developer_message\":\"abcdef\"}",
+        good: || {
+            good(async {
+                let peer = VimeoPeer::start().await;
+                Good { url: peer.url("/live_events/1"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["status_code", "peer", "event_state", "stream_title", "playlist_type", "segment_format", "advance"],
+        tracks: "h264 Constrained Baseline 64x48 10 fps* + aac LC 48000 Hz 2 ch*",
+    }
+}
+
 fn web_presenter() -> Lab {
     const BEGIN: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"status\":\"Streaming\",";
     Lab {
@@ -496,6 +524,31 @@ fn web_presenter() -> Lab {
             "protocol",
         ],
         tracks: "unknown 1920x1080 29.97 fps",
+    }
+}
+
+fn youtube() -> Lab {
+    const BEGIN: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"items\":[{\"id\":\"x\",";
+    Lab {
+        path: "/live/jfKfPfyJRdk",
+        // The client's id is there for the looks that are given a refresh token.
+        options: vec![("api_key", text(youtube::API_KEY)), ("client_id", text(youtube::CLIENT_ID))],
+        silence: Phase::FirstByte,
+        begin: BEGIN,
+        endless: vec![
+            Endless { begin: "HTTP/1.1 200 OK\r\n", again: b"X-Filler: yes\r\n", faults: CAPPED },
+            Endless { begin: BEGIN, again: b"\"x\":1,", faults: CAPPED },
+            Endless { begin: "", again: b"x", faults: ENDED },
+        ],
+        challenge: "HTTP/1.1 401 No\r\nServer: PLANTED\r\n\r\n{\"error\":{\"message\":\"PLANTED is no key\",\"errors\":[{\"reason\":\"PLANTED\"}]}}",
+        good: || {
+            good(async {
+                let peer = YoutubePeer::start().await;
+                Good { url: peer.url("/live/jfKfPfyJRdk"), _peer: Box::new(peer) }
+            })
+        },
+        facts: &["status_code", "peer", "event_state", "stream_title", "viewers"],
+        tracks: "",
     }
 }
 

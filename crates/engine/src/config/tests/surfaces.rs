@@ -156,3 +156,14 @@ fn no_kind_takes_a_key_of_every_target() {
         assert!(probe::kind::COMMON_KEYS.contains(&key), "{key}");
     }
 }
+
+/// What a kind finds unwise is a warning at its key, and the target is watched all the same.
+#[test]
+fn a_kind_warns_of_what_is_unwise() {
+    let text =
+        "targets:\n  - {name: a, url: 'https://youtu.be/jfKfPfyJRdk', kind: youtube, api_key: k3y, interval: 2s}\n";
+    let expected = "line 2, column 91: targets[0].interval: this costs 43200 units";
+    let config = check_warnings(text, &[expected]);
+    assert_eq!(config.targets.len(), 1);
+    check_warnings(&text.replace("2s", "10s"), &[]);
+}

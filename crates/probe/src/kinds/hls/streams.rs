@@ -92,6 +92,7 @@ impl Hls {
     pub(super) async fn streams(
         &self,
         at: &mut Attempt<'_>,
+        asked: &Address,
         top: Got,
         reading: &mut Reading,
     ) -> Result<Presentation, Fault> {
@@ -104,7 +105,7 @@ impl Hls {
                     name: String::new(),
                     key: String::new(),
                     list,
-                    asked: self.address.clone(),
+                    asked: asked.clone(),
                     base: top.address,
                     got_at: Instant::now(),
                     age_ms: top.age_ms,
