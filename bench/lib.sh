@@ -22,6 +22,12 @@ row() {
   say "${ROWS[-1]}"
 }
 
+# told WHAT FIGURE PEER RATIO: a figure without a budget.
+told() {
+  ROWS+=("| $1 | | $2 | ${3:-} | ${4:-} | |")
+  say "${ROWS[-1]}"
+}
+
 # failed WHAT WHY: a case that gave no figure is a missed budget.
 failed() {
   ROWS+=("| $1 | | $2 | | | **not measured** |")
