@@ -6,6 +6,7 @@ pub mod health;
 pub mod history;
 pub mod incident;
 pub mod kinds;
+pub mod live;
 pub mod observation;
 pub mod people;
 pub mod problem;

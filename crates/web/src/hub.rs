@@ -18,6 +18,7 @@ use crate::availability::Availability;
 use crate::dto::config::ConfigEvent;
 use crate::dto::health::HealthDto;
 use crate::dto::incident::IncidentDto;
+use crate::dto::live::LiveEvent;
 use crate::dto::problem::ProblemDto;
 use crate::dto::target::{Availabilities, TargetDto};
 use crate::health;
@@ -35,7 +36,7 @@ pub struct Batch {
 
 /// A place in the audience: the board as it is now, and everything after.
 pub struct Seat {
-    /// The event `board`, in pieces that are shared by all clients.
+    /// The events `board` and `live`, in pieces that are shared by all clients.
     pub board: Vec<Bytes>,
     /// What follows.
     pub batches: broadcast::Receiver<Batch>,
@@ -79,6 +80,13 @@ struct Shown {
     target: Arc<TargetNow>,
     availability: Availabilities,
     json: Bytes,
+}
+
+impl Shown {
+    /// Whether it differs from `target` in nothing but live values, which its text does not have.
+    fn is_like(&self, target: &TargetNow) -> bool {
+        self.target.revision == target.revision && Arc::ptr_eq(&self.target.spec, &target.spec)
+    }
 }
 
 struct Stage {
@@ -153,15 +161,24 @@ impl Stage {
         let board = self.handle.now();
         let table = self.availability.table();
         let mut out = BytesMut::new();
+        // Values that change every second are told apart from the rest, which is fifty times as long.
+        let mut lives: Vec<&TargetNow> = Vec::new();
         for target in board.targets.iter() {
             let availability = table.get(&target.spec.id).copied().unwrap_or_default();
-            let known = self.shown.get(&target.spec.id);
-            if known.is_some_and(|s| Arc::ptr_eq(&s.target, target) && s.availability == availability) {
+            let known = self.shown.get_mut(&target.spec.id);
+            if known.as_ref().is_none_or(|s| !Arc::ptr_eq(&s.target, target)) {
+                lives.push(target);
+            }
+            if let Some(known) = known.filter(|s| s.availability == availability && s.is_like(target)) {
+                known.target = Arc::clone(target);
                 continue;
             }
             let json = json(&TargetDto::new(target, availability));
             event(&mut out, "target", board.version, &json);
             self.shown.insert(target.spec.id.clone(), Shown { target: Arc::clone(target), availability, json });
+        }
+        if let Some(told) = LiveEvent::of(board.at.0, lives) {
+            event(&mut out, "live", board.version, &json(&told));
         }
         if !Arc::ptr_eq(&board.index, &self.board.index) || self.order.len() != board.targets.len() {
             self.order = board.targets.iter().map(|t| t.spec.id.clone()).collect();
@@ -199,7 +216,7 @@ impl Stage {
         }
     }
 
-    /// The event `board` in pieces; a client that joins costs no new text.
+    /// The event `board` in pieces, and the live values of all; a client that joins costs no new text but that of the values.
     fn whole_board(&self) -> Vec<Bytes> {
         let head = format!(
             "event: board\nid: {v}\ndata: {{\"version\":{v},\"at\":{at},\"targets\":[",
@@ -218,6 +235,11 @@ impl Stage {
         out.push(Bytes::from_static(b"],\"health\":"));
         out.push(health);
         out.push(Bytes::from_static(b"}\n\n"));
+        if let Some(told) = LiveEvent::of(self.board.at.0, self.board.targets.iter().map(AsRef::as_ref)) {
+            let mut live = BytesMut::new();
+            event(&mut live, "live", self.board.version, &json(&told));
+            out.push(live.freeze());
+        }
         out
     }
 

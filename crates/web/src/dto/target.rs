@@ -6,6 +6,7 @@ use model::verdict::Grade;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use super::live::SessionDto;
 use super::observation::ObservationDto;
 
 /// Shares of time that a target was available, 0 to 1; null when no time counted.
@@ -84,6 +85,8 @@ pub struct TargetDto {
     pub enabled: bool,
     /// Whether an operator paused it.
     pub paused: bool,
+    /// `periodic`, or `continuous`: a session is held.
+    pub watch: &'static str,
     /// From the start of one look to the next, in milliseconds.
     pub interval_ms: u64,
     /// Deadline of a look, in milliseconds.
@@ -108,7 +111,9 @@ pub struct TargetDto {
     pub next_due: Option<i64>,
     /// When the open incident began.
     pub incident_since: Option<i64>,
-    /// The newest look.
+    /// The session; null unless the target is watched continuously now.
+    pub session: Option<SessionDto>,
+    /// The newest look that was judged.
     pub last: Option<ObservationDto>,
     /// Newest beats, oldest first.
     pub beats: Vec<BeatDto>,
@@ -135,6 +140,7 @@ impl TargetDto {
             tags: spec.tags.clone(),
             enabled: spec.enabled,
             paused: now.paused,
+            watch: spec.watch.as_str(),
             interval_ms: ms(spec.interval),
             timeout_ms: ms(spec.timeout),
             retries: spec.retries,
@@ -147,6 +153,7 @@ impl TargetDto {
             fails: now.state.fails,
             next_due: now.next_due.map(|at| at.0),
             incident_since: now.incident.as_ref().map(|i| i.opened_at.0),
+            session: now.session.as_ref().map(Into::into),
             last: now.last.as_ref().map(|o| ObservationDto::new(o, now.verdict.as_deref(), &spec.address)),
             beats: now.beats.iter().copied().map(BeatDto).collect(),
             availability,

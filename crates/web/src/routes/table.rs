@@ -11,6 +11,7 @@ use crate::dto::health as dto_health;
 use crate::dto::history as dto_history;
 use crate::dto::incident::IncidentsDto;
 use crate::dto::kinds::KindsDto;
+use crate::dto::live::LiveDto;
 use crate::dto::observation::{ObservationDto, ObservationsDto};
 use crate::dto::people;
 use crate::dto::push::{CalledDto, PushUrlDto};
@@ -121,6 +122,14 @@ pub static ROUTES: &[Route] = &[
     route(Get, "/api/v1/targets/{id}", VIEWER, "One target, with its keys in the file", json::<TargetDto>(), || {
         get(targets::show)
     }),
+    route(
+        Get,
+        "/api/v1/targets/{id}/live",
+        VIEWER,
+        "The session that is held, second by second",
+        json::<LiveDto>(),
+        || get(targets::live),
+    ),
     route(Patch, "/api/v1/targets/{id}", ADMIN, "Changes keys of a target", json::<TargetDto>(), || {
         patch(targets::change)
     })

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use crate::auth::random;
 use crate::auth::roles::Identity;
 use crate::dto::config::TargetFields;
+use crate::dto::live::LiveDto;
 use crate::dto::observation::ObservationDto;
 use crate::dto::target::{TargetDto, TargetsDto};
 use crate::error::{ApiError, ApiResult};
@@ -36,6 +37,12 @@ pub async fn list(State(app): State<App>) -> Json<TargetsDto> {
 /// One target, with its keys in the file.
 pub async fn show(State(app): State<App>, Id(id): Id) -> ApiResult<Json<TargetDto>> {
     Ok(Json(one(&app, &id).await?))
+}
+
+/// The session of one target and its newest values.
+pub async fn live(State(app): State<App>, Id(id): Id) -> ApiResult<Json<LiveDto>> {
+    let (_, target) = app.target(&id)?;
+    Ok(Json(LiveDto::new(&target, app.now().0)))
 }
 
 async fn one(app: &App, id: &TargetId) -> ApiResult<TargetDto> {

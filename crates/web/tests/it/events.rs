@@ -8,10 +8,10 @@ use tokio::net::TcpStream;
 
 use crate::rig::{Client, PATIENCE, Rig};
 
-struct Stream(Lines<BufReader<TcpStream>>);
+pub(crate) struct Stream(Lines<BufReader<TcpStream>>);
 
 impl Stream {
-    async fn open(client: &Client) -> Self {
+    pub(crate) async fn open(client: &Client) -> Self {
         // HTTP/1.0 has no chunks: the lines come as they are.
         let stream = client.open("GET", "/api/v1/events HTTP/1.0\r\nX-Rest:", &[], "").await;
         let mut lines = BufReader::new(stream).lines();
@@ -21,16 +21,25 @@ impl Stream {
     }
 
     /// The next event of a name; `None` when the stream ends.
-    async fn next(&mut self, wanted: &str) -> Option<Value> {
+    pub(crate) async fn next(&mut self, wanted: &str) -> Option<Value> {
+        loop {
+            let (name, data) = self.any().await?;
+            if name == wanted {
+                return Some(data);
+            }
+        }
+    }
+
+    /// The next event; `None` when the stream ends.
+    pub(crate) async fn any(&mut self) -> Option<(String, Value)> {
         let mut name = String::new();
         loop {
             let line = tokio::time::timeout(PATIENCE, self.0.next_line()).await.expect("in time").expect("readable")?;
             if let Some(event) = line.strip_prefix("event: ") {
                 name = event.to_owned();
-            } else if let Some(data) = line.strip_prefix("data: ")
-                && name == wanted
-            {
-                return Some(serde_json::from_str(data).unwrap_or_else(|e| panic!("{e}: {data}")));
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                let data = serde_json::from_str(data).unwrap_or_else(|e| panic!("{e}: {data}"));
+                return Some((name, data));
             }
         }
     }

@@ -6,6 +6,7 @@ mod compat;
 mod config;
 mod crowd;
 mod events;
+mod live;
 mod people;
 mod rig;
 mod secrets;
