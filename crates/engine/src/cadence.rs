@@ -16,6 +16,8 @@ pub const FIRST_LOOK_ROOM: Duration = Duration::from_millis(10);
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 /// Longest such pause.
 pub const BACKOFF_CAP: Duration = Duration::from_secs(60);
+/// A session that lasted this long was good: its end is news, and the next one is opened at once.
+pub const GOOD_FOR: Duration = Duration::from_secs(10);
 /// Part of a pause that is given up at most, so that those who lost the same server do not all come back in one moment.
 const JITTER_PART: u32 = 4;
 

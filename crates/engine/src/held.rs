@@ -3,15 +3,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use model::limits::LIVE_SECONDS;
 use model::live::LiveSecond;
 use model::observation::{Observation, Second};
 use model::time::{Mono, UtcMs};
 
-/// A session that lived this long was good: its end is news, and the next one is opened at once.
-pub(crate) const GOOD_FOR: Duration = Duration::from_secs(10);
+use crate::cadence::GOOD_FOR;
+
 /// Sessions in a row that opened and ended before [`GOOD_FOR`], after which an opening alone is believed no more: a server
 /// that lets everybody in and throws everybody out again must not look well each time that it does the first.
 pub(crate) const SHORT_LIVED: u32 = 2;

@@ -145,7 +145,13 @@ pub(crate) struct ProbeArgs {
     /// A setting of the target as in the configuration file: `-o transport=udp`, `-o expect.min_fps=25`.
     #[arg(short = 'o', long = "option", value_name = "KEY=VALUE")]
     pub(crate) options: Vec<String>,
-    /// Print one JSON object.
+    /// Hold a session and print a line for each second of it, until interrupted (kinds that can be watched continuously).
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How long to follow; without it until interrupted. Exit code: 0 when media flows at the end, else 2.
+    #[arg(long, value_name = "DURATION", requires = "follow")]
+    pub(crate) r#for: Option<String>,
+    /// Print one JSON object; with --follow one for each second.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -43,6 +43,7 @@ files![
     "pages.css",
     "parts.css",
     "preview.js",
+    "session.js",
     "settings_people.js",
     "theme.js",
 ];

@@ -95,6 +95,7 @@ const FACTS = {
   load_1: 'Load of 1 minute', load_5: 'Load of 5 minutes', load_15: 'Load of 15 minutes', file_systems: 'File system', disks: 'Disk', interfaces: 'Interface', temperatures: 'Sensor', files_used_ratio: 'Files used',
   memory_size_bytes: 'Memory', memory_used_bytes: 'Memory in use', memory_used_ratio: 'Memory used', swap_size_bytes: 'Swap', in_bps: 'In', out_bps: 'Out', temperature_c: 'Temperature', critical_c: 'Critical at',
   own_cpus: 'StreamPulse: processors', own_memory_bytes: 'StreamPulse: memory', own_threads: 'StreamPulse: threads', own_open_files: 'StreamPulse: open files',
+  held_for_s: 'Held for', timestamp_gap_ms: 'Largest step of timestamps', arrival_gap_ms: 'Longest silence', keyframe_interval_ms: 'Key frame every', audio_bitrate_bps: 'Bit rate of sound', video_bitrate_bps: 'Bit rate of video',
 };
 export const factName = (key) => FACTS[key] || key.replace(/_(bytes_per_s|per_s|bytes|ms|s|ratio)$/, '').replaceAll('_', ' ').replace(/^./, (c) => c.toUpperCase());
 /** What a row of a fact says: a plugin's value with its bounds, or each of its values by name. */

@@ -2,6 +2,7 @@
 
 export const now = {
   targets: new Map(), // id -> target, in the order of the configuration
+  live: new Map(), // id -> newest values of a held session: {at, second, bitrate, fps, loss, key, held}
   health: null,
   config: null,
   connected: false,
@@ -11,7 +12,7 @@ export const now = {
 };
 
 const listeners = new Set();
-/** `f(what, ids)` is called after each change; what is 'targets' | 'list' | 'health' | 'config' | 'connection' | 'incident'. Answers how to stop. */
+/** `f(what, ids)` is called after each change; what is 'targets' | 'list' | 'live' | 'health' | 'config' | 'connection' | 'incident'. Answers how to stop. */
 export function subscribe(f) {
   listeners.add(f);
   return () => listeners.delete(f);
@@ -61,7 +62,7 @@ function hurry() {
 export function forget() {
   wanted = false;
   stop();
-  Object.assign(now, { targets: new Map(), health: null, config: null, connected: false, lostAt: null, loaded: false });
+  Object.assign(now, { targets: new Map(), live: new Map(), health: null, config: null, connected: false, lostAt: null, loaded: false });
 }
 
 export function stop() {
@@ -96,6 +97,7 @@ function open() {
   on('board', (b) => {
     retry = RETRY_MIN_MS;
     now.targets = new Map(b.targets.map((t) => [t.id, t]));
+    now.live = new Map(); // the event `live` follows
     now.health = b.health;
     now.skew = b.at - Date.now();
     now.connected = now.loaded = true;
@@ -106,6 +108,7 @@ function open() {
   });
   on('target', (t) => {
     const fresh = !now.targets.has(t.id);
+    if (t.session?.state !== 'live') now.live.delete(t.id);
     now.targets.set(t.id, t);
     if (fresh) return tell('list');
     // Many targets change in one tick: the pages are told once a frame.
@@ -115,7 +118,11 @@ function open() {
     }
     pending.add(t.id);
   });
-  on('removed', (r) => { if (now.targets.delete(r.id)) tell('list'); });
+  on('live', (l) => {
+    for (const [id, [at, second, bitrate, fps, loss, key, held]] of Object.entries(l.targets)) now.live.set(id, { at, second, bitrate, fps, loss, key, held });
+    tell('live', new Set(Object.keys(l.targets)));
+  });
+  on('removed', (r) => { now.live.delete(r.id); if (now.targets.delete(r.id)) tell('list'); });
   on('health', (x) => { now.health = x; tell('health'); });
   on('config', (c) => { now.config = c; tell('config'); });
   on('incident', (i) => tell('incident', i));

@@ -7,6 +7,7 @@ import { ask, h, keep, link, put, segments, setText, toast } from './dom.js';
 import { dateTime, factPairs, millis, number, percent, phaseName, span, STATUS, NONE, count } from './format.js';
 import { now, serverNow, subscribe } from './live.js';
 import { previewCard } from './preview.js';
+import { sessionCard } from './session.js';
 
 const HOUR = 3600000;
 const WINDOWS = { '10 min': [HOUR / 6, null], '1 h': [HOUR, null], '24 h': [24 * HOUR, 'minute'], '7 d': [168 * HOUR, 'hour'], '30 d': [720 * HOUR, 'hour'], '1 y': [8760 * HOUR, 'day'] };
@@ -198,7 +199,7 @@ export function make({ id: rawId, go }) {
   let built = null;
   let actionsKey = '';
 
-  const close = () => { built?.preview.stop(); built?.history.destroy(); built?.looks.destroy(); };
+  const close = () => { built?.preview.stop(); built?.history.destroy(); built?.looks.destroy(); built?.session.destroy(); };
   const stat = (k, v) => h('div', { class: 'card stat' }, h('div', { class: 'k' }, k), h('div', { class: 'v' }, v));
   const update = () => {
     const t = now.targets.get(id);
@@ -208,10 +209,10 @@ export function make({ id: rawId, go }) {
       return put(node, h('div', { class: 'empty' }, now.loaded ? [h('h1', {}, 'This stream is not watched'), h('p', {}, 'It may have been removed. ', link('/', {}, 'To the streams'))] : 'Loading …'));
     }
     if (!built) {
-      built = { history: history(id), incidents: incidents(id), looks: looks(id), preview: previewCard(id, () => now.targets.get(id)), tracks: card('Tracks', null, parts.tracks) };
+      built = { history: history(id), incidents: incidents(id), looks: looks(id), preview: previewCard(id, () => now.targets.get(id)), tracks: card('Tracks', null, parts.tracks), session: sessionCard(id) };
       put(node, h('div', { class: 'head' }, h('div', { class: 'grow' }, h('div', { class: 'title' }, parts.name, parts.pill), h('div', { class: 'row' }, parts.url, parts.tags)), parts.acts),
         parts.why, parts.stats, h('div', { class: 'card big-beats' }, h('div', { class: 'body' }, parts.beats)),
-        h('div', { class: 'two' }, h('div', { class: 'stack' }, t.kind === 'push' && may('administrator') ? pushCard(id) : null, built.history.node, built.tracks, built.looks.node), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts.node), built.incidents.node)));
+        h('div', { class: 'two' }, h('div', { class: 'stack' }, t.kind === 'push' && may('administrator') ? pushCard(id) : null, built.session.node, built.history.node, built.tracks, built.looks.node), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts.node), built.incidents.node)));
     }
     setText(parts.name, t.name);
     setText(parts.url, t.url);
@@ -223,7 +224,9 @@ export function make({ id: rawId, go }) {
     const pendingFault = t.status === 'up' && t.last && t.last.grade !== 'pass' ? t.last.reasons[0]?.text : '';
     parts.why.hidden = t.status === 'up' && !pendingFault;
     setText(parts.why, t.status === 'up' ? `${pendingFault} (${t.fails} of ${t.fail_after} until it counts as down)` : `${t.reason} · since ${dateTime(t.since)}`);
-    put(parts.stats, stat(`${STATUS[t.status]} for`, span(serverNow() - t.since)), stat('Response', millis(t.last?.took_ms)), stat('24 h', percent(t.availability?.h24)), stat('7 d', percent(t.availability?.d7)), stat('30 d', percent(t.availability?.d30)), stat('Looks every', span(t.interval_ms)), ...(t.last?.facts.cert_expires_at ? [stat('Certificate', `${count(Math.floor((t.last.facts.cert_expires_at - serverNow()) / 86400000))} days`)] : []));
+    put(parts.stats, stat(`${STATUS[t.status]} for`, span(serverNow() - t.since)), stat('Response', millis(t.last?.took_ms)), stat('24 h', percent(t.availability?.h24)), stat('7 d', percent(t.availability?.d7)), stat('30 d', percent(t.availability?.d30)), stat(t.watch === 'continuous' ? 'Judged every' : 'Looks every', span(t.interval_ms)), ...(t.last?.facts.cert_expires_at ? [stat('Certificate', `${count(Math.floor((t.last.facts.cert_expires_at - serverNow()) / 86400000))} days`)] : []));
+    built.session.node.hidden = t.watch !== 'continuous';
+    built.session.update();
     parts.beats.update(t.beats);
     keep(parts.tracks, JSON.stringify(t.last?.tracks ?? null), () => tracksTable(t.last));
     // Nothing is missing where no media is meant to be: no tracks, and pictures only of what HTTP may give.

@@ -5,6 +5,7 @@ import { beatBar } from './beats.js';
 import { h, link, put, segments, setText } from './dom.js';
 import { ago, brief, millis, percent, span, STATUS, track } from './format.js';
 import { now, serverNow, subscribe } from './live.js';
+import { liveWords, sessionTag } from './session.js';
 
 const ORDER = { down: 0, degraded: 1, unknown: 2, up: 3, maintenance: 4, paused: 5 };
 const SORTS = {
@@ -43,13 +44,14 @@ function row() {
     pill.className = `pill ${t.status}`;
     setText(pill, STATUS[t.status]);
     setText(name, t.name);
-    put(sub, h('span', { class: 'tag kind' }, t.kind), t.tags.map((x) => h('span', { class: 'tag' }, x)), h('span', { class: 'ellipsis' }, t.url));
+    put(sub, h('span', { class: 'tag kind' }, t.kind), sessionTag(t), t.tags.map((x) => h('span', { class: 'tag' }, x)), h('span', { class: 'ellipsis' }, t.url));
     beats.update(t.beats);
     setText(day, percent(t.availability?.h24));
     setText(month, percent(t.availability?.d30));
     setText(ms, millis(t.last?.took_ms));
     setText(why, describe(t));
   };
+  node.live = () => { if (shown) setText(why, describe(shown)); };
   return node;
 }
 
@@ -58,7 +60,11 @@ function describe(t) {
   if (t.status !== 'up' && t.reason) return `${t.reason} · for ${span(serverNow() - t.since)}`;
   if (!t.last) return 'not looked at yet';
   if (t.last.grade !== 'pass') return `${t.last.reasons[0]?.text || t.last.grade} (${t.fails} of ${t.fail_after})`;
+<<<<<<< HEAD
   return t.last.tracks.map(track).join(' · ') || brief(t.last) || `answered ${ago(t.last.at, serverNow())}`;
+=======
+  return [liveWords(t.id), ...t.last.tracks.map(track)].filter(Boolean).join(' · ') || `answered ${ago(t.last.at, serverNow())}`;
+>>>>>>> df6df5e (page and command line: a held session is shown second by second)
 }
 
 function items() {
@@ -169,6 +175,7 @@ export function make() {
   let later = 0;
   const unsubscribe = subscribe((what, ids) => {
     if (what === 'list' || what === 'connection') redraw();
+    else if (what === 'live') for (const id of ids) rows.get(`id:${id}`)?.live();
     else if (what === 'targets') {
       for (const id of ids) { const node = rows.get(`id:${id}`); const t = now.targets.get(id); if (node && t) node.update(t); }
       // Counts, order and filters follow at a calmer pace than the rows themselves.

@@ -10,8 +10,8 @@ use model::target::{Target, Watch};
 use model::time::Mono;
 
 use super::media::Shape;
-use crate::cadence;
-use crate::held::{GOOD_FOR, Held};
+use crate::cadence::{self, GOOD_FOR};
+use crate::held::Held;
 use crate::input::{Answer, Effect, LookId, Now};
 use crate::state::{Run, State, Timer};
 

@@ -1,4 +1,6 @@
-//! `streampulse probe URL`: one look, told to a person, a program or a Nagios.
+//! `streampulse probe URL`: one look, told to a person, a program or a Nagios; or, with `--follow`, a session that is held.
+
+mod follow;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 
 use ::probe::gear::Gear;
 use engine::config::{Overrides, load};
+use model::conf::words::duration;
 use model::fault::Fault;
 use model::observation::Observation;
 use model::phase::Phases;
@@ -24,6 +27,9 @@ use crate::say;
 /// Exit code for "unknown or misuse".
 pub(crate) const UNKNOWN: u8 = 3;
 
+/// How long the measures of a session that is followed are taken over.
+const FOLLOW_WINDOW: &str = "10s";
+
 /// Runs the command.
 pub(crate) async fn probe(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
     let overrides = overrides(args);
@@ -39,6 +45,10 @@ pub(crate) async fn probe(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
     };
     let gear = Gear::new(overrides.ok().and_then(|o| o.commands).unwrap_or_default());
     let built = probe::kind::equipped(&target, &gear).map_err(|p| anyhow::anyhow!("{}", p[0]))?;
+    if args.follow {
+        let limit = args.r#for.as_deref().map(duration).transpose().map_err(|e| anyhow::anyhow!("--for: {e}"))?;
+        return follow::follow(&target, built.as_ref(), args.json, limit).await;
+    }
     let prober = probe::run::Prober::new(Arc::new(SystemClock::new()));
     let cancel = CancellationToken::new();
     let seen = tokio::select! {
@@ -74,7 +84,12 @@ fn target_of(args: &ProbeArgs, overrides: &Overrides) -> Result<Target, Vec<Stri
     fields.insert("name".into(), json!("probe"));
     fields.insert("url".into(), json!(literal(&args.url)));
     fields.insert("timeout".into(), json!(args.timeout));
-    fields.insert("interval".into(), json!("1d"));
+    if args.follow {
+        fields.insert("watch".into(), json!("continuous"));
+        fields.insert("interval".into(), json!(FOLLOW_WINDOW));
+    } else {
+        fields.insert("interval".into(), json!("1d"));
+    }
     for (key, value) in [("kind", &args.kind), ("depth", &args.depth)] {
         if let Some(value) = value {
             fields.insert(key.into(), json!(literal(value)));
