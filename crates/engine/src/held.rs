@@ -49,6 +49,11 @@ impl Held {
         self.short >= SHORT_LIVED
     }
 
+    /// When a session counts as good whose opening alone proves nothing; `None` for any other.
+    pub(crate) fn believed_at(&self) -> Option<UtcMs> {
+        (self.must_last() && self.live_since.is_some()).then(|| self.since.plus(GOOD_FOR))
+    }
+
     /// Takes a live observation in; `second` where a whole one has passed.
     pub(crate) fn see(&mut self, at: UtcMs, seen: Arc<Observation>, second: Option<Second>) {
         self.live = Some(seen);

@@ -122,6 +122,7 @@ impl Entry {
         Some(SessionNow {
             doing,
             since: self.held.since,
+            believed_at: self.held.believed_at(),
             reconnects: self.held.reconnects(),
             live: self.held.live.clone(),
             seconds: self.held.seconds.iter().copied().collect(),

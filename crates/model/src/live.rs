@@ -27,6 +27,8 @@ pub struct SessionNow {
     pub doing: Doing,
     /// Since when.
     pub since: UtcMs,
+    /// When it counts as good, of one whose forerunners opened and did not last: until then an opening proves nothing.
+    pub believed_at: Option<UtcMs>,
     /// Sessions that were opened again after one had ended, since the target is held.
     pub reconnects: u64,
     /// What is measured now; `None` unless media flows.

@@ -89,7 +89,7 @@ function lastFacts(t) {
   const l = t.last;
   if (!l) return [['Last look', 'not looked at yet']];
   return [
-    ['Last look', `${dateTime(l.at)}, took ${millis(l.took_ms)}${l.attempts > 1 ? `, attempt ${l.attempts}` : ''}`],
+    [t.watch === 'continuous' ? 'Judged' : 'Last look', `${dateTime(l.at)}, ${t.watch === 'continuous' ? 'opening took' : 'took'} ${millis(l.took_ms)}${l.attempts > 1 ? `, attempt ${l.attempts}` : ''}`],
     ...(l.proven ? [['Proven', PROVEN[l.proven]]] : []),
     ['Phases', Object.entries(l.phases_ms).map(([p, ms]) => `${phaseName(p)} ${millis(ms)}`).join(', ') || NONE],
     ...factPairs(l.facts),

@@ -3,7 +3,7 @@
 
 import { get } from './api.js';
 import { h, put, s, segments, setText } from './dom.js';
-import { clock, count, factValue, number, NONE, span } from './format.js';
+import { clock, count, number, NONE, span } from './format.js';
 import { now, serverNow, subscribe } from './live.js';
 
 const SECONDS = 60;
@@ -11,6 +11,11 @@ const HEIGHT = 132;
 const PAD = { left: 64, right: 10, top: 8, bottom: 20 };
 const LABEL = { live: 'Live', connecting: 'Connecting', waiting: 'No session' };
 const PILL = { live: 'up', connecting: 'unknown', waiting: 'down' };
+
+const value = (v, f) => (v === null || v === undefined ? NONE : f(v));
+const ms = (x) => (x >= 10000 ? `${number(x / 1000)} s` : `${x < 10 ? Math.round(x * 10) / 10 : Math.round(x)} ms`);
+const rate = (x) => (x >= 1e6 ? `${(x / 1e6).toFixed(2)} Mbit/s` : `${Math.round(x / 1e3)} kbit/s`);
+const tenth = (x) => String(Math.round(x * 10) / 10);
 
 /** The tag of a stream that is held, for the list; null for one that is not. */
 export function sessionTag(t) {
@@ -24,15 +29,12 @@ export function sessionTag(t) {
 export function liveWords(id) {
   const v = now.live.get(id);
   if (!v) return '';
-  return [v.bitrate === null ? null : factValue('_bps', v.bitrate), v.fps === null ? null : `${number(v.fps)} fps`].filter(Boolean).join(', ');
+  return [v.bitrate === null ? null : rate(v.bitrate), v.fps === null ? null : `${tenth(v.fps)} fps`].filter(Boolean).join(', ');
 }
-
-const value = (v, f) => (v === null || v === undefined ? NONE : f(v));
-const ms = (x) => (x >= 10000 ? `${number(x / 1000)} s` : `${number(x)} ms`);
 
 // Places in the array of one second, as the API describes them.
 const [AT, BITS, , FRAMES, LOST, JITTER, STEP, SILENCE] = [0, 1, 2, 3, 4, 5, 6, 7];
-const CURVES = { bits: ['Bit rate', BITS, (x) => factValue('_bps', x)], frames: ['Pictures', FRAMES, (x) => `${number(x)} /s`], jitter: ['Jitter', JITTER, ms], silence: ['Silence', SILENCE, ms], step: ['Time steps', STEP, ms], lost: ['Lost', LOST, count] };
+const CURVES = { bits: ['Bit rate', BITS, (x) => (x % 1e6 ? rate(x) : `${x / 1e6} Mbit/s`)], frames: ['Pictures', FRAMES, (x) => `${number(x)} /s`], jitter: ['Jitter', JITTER, ms], silence: ['Silence', SILENCE, ms], step: ['Time steps', STEP, ms], lost: ['Lost', LOST, count] };
 
 /** The first number of 1, 1.5, 2, 3, 5, 8, 10 times a power of ten that is not less. */
 function ceiling(x) {
@@ -92,7 +94,8 @@ function sentence(t) {
   const o = t.session;
   if (!o) return t.paused ? 'No session is held while the stream is paused.' : 'No session is held.';
   const again = o.reconnects ? ` Opened again ${o.reconnects === 1 ? 'once' : `${count(o.reconnects)} times`}.` : '';
-  if (o.state === 'live') return `Media flows for ${span(serverNow() - o.since)}.${again}`;
+  const proof = o.believed_at ? ' Sessions before it did not last: this one counts when it has lasted 10 s.' : '';
+  if (o.state === 'live') return `Media flows for ${span(serverNow() - o.since)}.${proof}${again}`;
   if (o.state === 'connecting') return `A session is being opened.${again}`;
   const left = Math.max(0, o.until - serverNow());
   return `The next session is opened ${left < 1000 ? 'now' : `in ${span(left)}`}.${again}`;
@@ -126,13 +129,13 @@ export function sessionCard(id) {
     pill.className = `pill ${PILL[state] || 'paused'}`;
     setText(pill, LABEL[state] || 'Not held');
     setText(words, sentence(t));
-    measure('Bit rate', value(v?.bitrate, (x) => factValue('_bps', x)));
-    measure('Pictures', value(v?.fps, (x) => `${number(x)} fps`));
+    measure('Bit rate', value(v?.bitrate, rate));
+    measure('Pictures', value(v?.fps, (x) => `${tenth(x)} fps`));
     measure('Packets lost', value(v?.loss, (x) => `${number(x * 100)} %`));
     measure('Jitter', value(last?.[JITTER], ms));
     measure('Time steps', value(last?.[STEP], ms));
     measure('Silence', value(last?.[SILENCE], ms));
-    measure('Key frame every', value(v?.key, (x) => (x >= 1000 ? `${number(x / 1000)} s` : ms(x))));
+    measure('Key frame every', value(v?.key, (x) => (x >= 1000 ? `${tenth(x / 1000)} s` : ms(x))));
     measure('Reconnects', value(t.session?.reconnects, count));
     seg.draw(curve);
     chart.draw(seconds, serverNow(), CURVES[curve]);

@@ -20,6 +20,8 @@ pub struct SessionDto {
     pub since: i64,
     /// When the next attempt is made, while it waits.
     pub until: Option<i64>,
+    /// When it counts as good, while media flows after sessions that opened and did not last; null otherwise.
+    pub believed_at: Option<i64>,
     /// Sessions that were opened again after one had ended, since the target is held.
     pub reconnects: u64,
 }
@@ -31,7 +33,7 @@ impl From<&SessionNow> for SessionDto {
             Doing::Live => ("live", None),
             Doing::Waiting { until } => ("waiting", Some(until.0)),
         };
-        Self { state, since: s.since.0, until, reconnects: s.reconnects }
+        Self { state, since: s.since.0, until, believed_at: s.believed_at.map(|at| at.0), reconnects: s.reconnects }
     }
 }
 

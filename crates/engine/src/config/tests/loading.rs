@@ -214,12 +214,37 @@ fn each_rule_of_a_target_refuses_with_a_remedy() {
             "{name: a, url: 'http://h/', watch: continuous}",
             "targets[0].watch: the kind http cannot be watched continuously: it has no session to hold (remove it, or",
         ),
+        (
+            "{name: a, url: 'rtsp://h/', watch: continuous, depth: describe}",
+            "targets[0].depth: a session that is held receives media, and depth is describe (write `depth: media`",
+        ),
         ("{name: a, url: 'rtsp://h/', watch: always}", "accepted: periodic, continuous"),
         ("just words", "a target is a mapping with at least a name and a url"),
         ("[a]", "a target is a mapping"),
     ] {
         check(&format!("targets:\n  - {target}\n"), &[problem]);
     }
+}
+
+#[test]
+fn what_is_held_by_default_is_held_where_it_can_be() {
+    let config = good(
+        "defaults: {watch: continuous}
+templates: {calm: {watch: periodic}}
+targets:
+  - {name: a, url: 'rtsp://h/'}
+  - {name: b, url: 'http://h/'}
+  - {name: c, url: 'rtsp://h/', template: calm}
+  - {name: d, url: 'rtsp://h/', watch: periodic}
+  - {name: e, url: 'rtsp://h/', watch: ~}
+",
+    );
+    let watched: Vec<_> = config.targets.iter().map(|t| t.watch.as_str()).collect();
+    assert_eq!(watched, ["continuous", "periodic", "periodic", "periodic", "periodic"]);
+    check_warnings(
+        "targets: [{name: a, url: 'rtsp://h/', watch: continuous, retries: 2}]",
+        &["targets[0].retries: retries has no effect with watch: continuous"],
+    );
 }
 
 #[test]

@@ -142,10 +142,14 @@ fn a_server_that_lets_in_and_throws_out_is_not_up() {
     }
     assert_eq!(rig.status("cam"), Status::Down, "opening alone is believed no more");
     let opened = rig.ms;
+    let board = rig.board();
+    let session = board.targets[0].session.as_ref().expect("held");
+    assert_eq!(session.believed_at, Some(session.since.plus(Duration::from_secs(10))));
     rig.lives_until("cam", opened + 9000);
     assert_eq!(rig.status("cam"), Status::Down);
     rig.lives_until("cam", opened + 11_000);
     assert_eq!(rig.status("cam"), Status::Up, "a session that lasts is");
+    assert_eq!(rig.board().targets[0].session.as_ref().expect("held").believed_at, None);
     rig.ends("cam", 's');
     assert_eq!(rig.until_look("cam"), rig.ms, "and what was before is forgiven");
 }
