@@ -156,7 +156,7 @@ fn number(seen: &Observation, key: &str) -> Option<f64> {
         #[allow(clippy::cast_precision_loss)] // counts far below 2^53
         FactValue::Int(n) => Some(*n as f64),
         FactValue::Num(x) => Some(*x),
-        FactValue::Text(_) | FactValue::Flag(_) | FactValue::Time(_) => None,
+        _ => None,
     }
 }
 
