@@ -60,11 +60,7 @@ function describe(t) {
   if (t.status !== 'up' && t.reason) return `${t.reason} · for ${span(serverNow() - t.since)}`;
   if (!t.last) return 'not looked at yet';
   if (t.last.grade !== 'pass') return `${t.last.reasons[0]?.text || t.last.grade} (${t.fails} of ${t.fail_after})`;
-<<<<<<< HEAD
-  return t.last.tracks.map(track).join(' · ') || brief(t.last) || `answered ${ago(t.last.at, serverNow())}`;
-=======
-  return [liveWords(t.id), ...t.last.tracks.map(track)].filter(Boolean).join(' · ') || `answered ${ago(t.last.at, serverNow())}`;
->>>>>>> df6df5e (page and command line: a held session is shown second by second)
+  return [liveWords(t.id), ...t.last.tracks.map(track)].filter(Boolean).join(' · ') || brief(t.last) || `answered ${ago(t.last.at, serverNow())}`;
 }
 
 function items() {

@@ -4,6 +4,7 @@ mod access;
 mod configuration;
 mod driver;
 mod editing;
+mod held;
 mod hostile;
 mod list;
 mod looks;

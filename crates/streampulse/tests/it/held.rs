@@ -26,7 +26,8 @@ fn flows(run: &Instance, seconds: usize) -> Value {
     wait_for("media flows", || {
         let seen = live(run);
         let since = seen["session"]["since"].as_i64()?;
-        let told = seen["seconds"].as_array()?.iter().filter(|s| s[0].as_i64() > Some(since) && s[1].as_i64() > Some(0));
+        let told =
+            seen["seconds"].as_array()?.iter().filter(|s| s[0].as_i64() > Some(since) && s[1].as_i64() > Some(0));
         (seen["session"]["state"] == "live" && told.count() >= seconds).then_some(seen)
     })
 }
@@ -38,14 +39,19 @@ fn rows(run: &Instance) -> Vec<Value> {
 
 #[test]
 fn a_held_camera_that_freezes_is_noticed_within_two_seconds_and_comes_back() {
-    let Some(folder) = testbed("a_held_camera_that_freezes_is_noticed_within_two_seconds_and_comes_back") else { return };
+    let Some(folder) = testbed("a_held_camera_that_freezes_is_noticed_within_two_seconds_and_comes_back") else {
+        return;
+    };
     let camera = Rtsp::start(&folder);
     let place = Place::with(&held(&camera, ""));
     let run = place.start();
     run.wait_status("Cam", "up");
     let seen = flows(&run, 3);
     let facts = &seen["now"]["facts"];
-    assert!(facts["held_for_s"].is_i64() && facts["packets"].as_i64() > Some(20) && facts["reconnects"] == 0, "{seen:#}");
+    assert!(
+        facts["held_for_s"].is_i64() && facts["packets"].as_i64() > Some(20) && facts["reconnects"] == 0,
+        "{seen:#}"
+    );
     assert_eq!(seen["now"]["tracks"][0]["width"], 320, "{seen:#}");
 
     // The machine may be busy for a moment: the best of two shows what the session can do.

@@ -8,6 +8,7 @@ mod browser;
 mod cli;
 mod daily;
 mod exec;
+mod held;
 mod http;
 mod people;
 mod push;

@@ -117,13 +117,13 @@ fn black_holes_make_nobody_late() {
 }
 
 /// A private RTSP server, so that stopping it disturbs no other test.
-struct Rtsp {
+pub(crate) struct Rtsp {
     child: std::process::Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Rtsp {
-    fn start(folder: &std::path::Path) -> Self {
+    pub(crate) fn start(folder: &std::path::Path) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testbed/rtsp_mounts.py");
         let ports: Vec<u16> = (0..4)
             .map(|_| std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port())
@@ -145,7 +145,7 @@ impl Rtsp {
         Self { child, port: ports[0] }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let done = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(done.is_ok_and(|s| s.success()));
     }
