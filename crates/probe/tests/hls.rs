@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -371,4 +373,67 @@ async fn limits_and_content_types() {
     assert_eq!(outcome(&all), "too_large (media)", "{:?}", all.look);
     let typed = look(&target(&peer.url("/typed.m3u8"), &[])).await;
     assert_eq!((outcome(&typed).as_str(), text(&typed, "content_type").contains("text/html")), ("up", true));
+}
+
+/// What a folder of test data holds, by path below it, as a server would send it.
+fn served(folder: &Path) -> BTreeMap<String, Reply> {
+    let mut pages = BTreeMap::new();
+    for side in ["bad", "good"] {
+        for entry in std::fs::read_dir(folder.join(side)).expect("bad and good are there") {
+            let path = entry.expect("the entry is readable").path();
+            let name = path.file_name().and_then(|n| n.to_str()).expect("the name is text").to_owned();
+            let kind = match path.extension().and_then(|e| e.to_str()) {
+                Some("m3u8") => "application/vnd.apple.mpegurl",
+                Some("html") => "text/html",
+                _ => "video/mp2t",
+            };
+            let headers = vec![("Content-Type".to_owned(), kind.to_owned())];
+            let body = std::fs::read(&path).expect("the file is readable");
+            pages.insert(format!("/{side}/{name}"), Reply::Whole(200, headers, body));
+        }
+    }
+    pages
+}
+
+/// Findings that need a server: each folder has the name of one, and a stream that shows it alone beside a good neighbour.
+/// Those of a playlist by itself have theirs beside `kinds/hls/lint.rs`.
+#[tokio::test]
+async fn every_finding_of_a_served_stream_has_files_that_show_it_and_files_that_do_not() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/hls_served");
+    let mut shown = Vec::new();
+    for entry in std::fs::read_dir(root).expect("the folder is there") {
+        let folder = entry.expect("the entry is readable").path();
+        let name = folder.file_name().and_then(|n| n.to_str()).expect("the name is text").to_owned();
+        let pages = served(&folder);
+        let first = |side| {
+            let start = format!("/{side}/index");
+            pages.keys().find(|path| path.starts_with(&start)).expect("an index").clone()
+        };
+        let (bad, good) = (first("bad"), first("good"));
+        let peer =
+            HttpPeer::with(move |request| pages.get(&request.target).cloned().unwrap_or(Reply::text(404, ""))).await;
+        for (path, expected) in [(bad, vec![name.as_str()]), (good, vec![])] {
+            let mut target = whole(&peer.url(&path));
+            target.kind = "hls";
+            target.options.0.insert("variant".to_owned(), Value::Str("all".to_owned()));
+            let seen = look(&target).await;
+            let got: Vec<&str> = names(&seen).into_iter().filter(|n| *n == name || *n != "advance_unproven").collect();
+            assert_eq!((outcome(&seen).as_str(), got), ("up", expected), "{name} {path}: {:?}", seen.look);
+        }
+        shown.push(name);
+    }
+    shown.sort();
+    let expected = [
+        "advance_unproven",
+        "bitrate_above_declared",
+        "content_type",
+        "declared_differs",
+        "encryption_unproven",
+        "no_key_frame",
+        "segment_slow",
+        "sync_loss",
+        "variant_missing",
+        "variants_out_of_step",
+    ];
+    assert_eq!(shown, expected);
 }
