@@ -129,8 +129,8 @@ async fn http_notes_what_it_saw() {
 #[tokio::test]
 async fn a_camera_is_up_for_http_when_a_picture_comes() {
     for (kind, expected, seen_tracks, proven, part) in [
-        (Camera::Good, "up", "mjpeg 64x48*", Depth::Media, ""),
-        (Camera::NoLength, "up", "mjpeg 64x48*", Depth::Media, ""),
+        (Camera::Good, "up", "mjpeg Baseline 64x48*", Depth::Media, ""),
+        (Camera::NoLength, "up", "mjpeg Baseline 64x48*", Depth::Media, ""),
         (Camera::StallsAfter(0), "no_media (media)", "mjpeg", Depth::Describe, "no picture arrived within 600ms"),
         (Camera::EndsAfter(0), "no_media (media)", "mjpeg", Depth::Describe, "before the stream ended"),
         (Camera::Half, "no_media (media)", "mjpeg", Depth::Describe, "no picture arrived"),
@@ -435,17 +435,17 @@ fn wrong_options_are_all_told_at_once() {
 #[tokio::test]
 async fn mjpeg_is_up_when_whole_pictures_arrive() {
     for (kind, frames, expected, seen_tracks, part) in [
-        (Camera::Good, 1, "up", "mjpeg 64x48*", ""),
-        (Camera::Single, 1, "up", "mjpeg 64x48*", ""),
-        (Camera::Bare, 1, "up", "mjpeg 64x48*", ""),
-        (Camera::NoLength, 1, "up", "mjpeg 64x48*", ""),
+        (Camera::Good, 1, "up", "mjpeg Baseline 64x48*", ""),
+        (Camera::Single, 1, "up", "mjpeg Baseline 64x48*", ""),
+        (Camera::Bare, 1, "up", "mjpeg Baseline 64x48*", ""),
+        (Camera::NoLength, 1, "up", "mjpeg Baseline 64x48*", ""),
         (Camera::StallsAfter(0), 1, "no_media (media)", "mjpeg", "no picture arrived within 600ms"),
-        (Camera::StallsAfter(1), 2, "no_media (media)", "mjpeg 64x48*", "1 of 2 pictures arrived within 600ms"),
+        (Camera::StallsAfter(1), 2, "no_media (media)", "mjpeg Baseline 64x48*", "1 of 2 pictures arrived within 600ms"),
         (
             Camera::EndsAfter(1),
             3,
             "no_media (media)",
-            "mjpeg 64x48*",
+            "mjpeg Baseline 64x48*",
             "1 of 3 pictures arrived before the stream ended",
         ),
         (Camera::Half, 1, "no_media (media)", "mjpeg", "no picture arrived"),

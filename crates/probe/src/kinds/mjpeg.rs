@@ -212,6 +212,7 @@ async fn count(pictures: &mut Pictures, frames: u32, seen: &mut u32, reading: &m
             reading.num(fact::MEASURED_FPS, fps);
         }
         if let Some(track) = reading.tracks.first_mut() {
+            track.profile = Some(picture.info.profile.to_owned());
             track.width = Some(picture.info.width);
             track.height = Some(picture.info.height);
             track.proven = true;

@@ -17,4 +17,5 @@ mod secrets;
 mod site;
 mod support;
 mod survive;
+mod truth;
 mod watch;
