@@ -8,9 +8,9 @@ EXPORTER=127.0.0.1:19115
 # A figure out of `good=200 checks=200 cpu_ms=0.41 took_ms=48`.
 figure() { grep -oE "(^| )$2=[0-9.]+" <<<"$1" | cut -d= -f2; }
 
-# check_cost WHAT URL CHECKS: sets OUT; fails unless every check was good.
+# check_cost WHAT URL CHECKS [KIND]: sets OUT; fails unless every check was good.
 check_cost() {
-  OUT=$("$TARGET/release/examples/check_cost" "$2" "$3") || { failed "$1" "check_cost failed"; return 1; }
+  OUT=$("$TARGET/release/examples/check_cost" "$2" "$3" ${4:+"$4"}) || { failed "$1" "check_cost failed"; return 1; }
   [ "$(figure "$OUT" good)" = "$3" ] || { failed "$1" "$OUT"; return 1; }
 }
 
@@ -28,6 +28,43 @@ bench_rtsp() {
   row "$what" "≤ 1 ms" "$(calc "$ours") ms" "" "" "$ours <= 1"
   row "the same against ffprobe" "≥ 75 × less" "$(calc "$ours") ms" "ffprobe $(calc "$theirs") ms" "$(calc "$theirs / $ours") ×" \
     "$theirs >= 75 * $ours"
+}
+
+# What ffprobe waits for with these URLs is media that comes in real time, so its wall time is compared as well.
+MEDIA="
+rtmp    rtmp://127.0.0.1:11935/live/cam                          nginx:18080  waits
+hls     http://127.0.0.1:18080/hls/cam.m3u8                      nginx:18080  -
+dash    http://127.0.0.1:18080/live/ffdash/manifest.mpd          nginx:18080  -
+icecast http://127.0.0.1:18000/tone.mp3                          icecast:18000 waits
+mpegts  udp://127.0.0.1:18501                                    -            waits
+srt     srt://127.0.0.1:18890                                    -            waits
+"
+
+# One look of each kind that carries media against ffprobe at the same URL in the same run.
+bench_media() {
+  local kind url server waits
+  while read -r kind url server waits; do
+    [ -n "$kind" ] && media_check "$kind" "$url" "$server" "$waits"
+  done <<<"$MEDIA"
+}
+
+# media_check KIND URL SERVER WAITS
+media_check() {
+  local what="$1 check, CPU" runs=${FFPROBE_RUNS:-10} ours theirs times wall
+  if [ "$3" != - ]; then need_testbed "$3" || { failed "$what" "no $3"; return; }; fi
+  check_cost "$what" "$2" "${MEDIA_CHECKS:-30}" "$1" || return
+  ours=$(figure "$OUT" cpu_ms) wall=$(figure "$OUT" took_ms)
+  TIMEFORMAT='%U %S %R'
+  rm -f "$SCRATCH/ffprobe.bad"
+  times=$({ time for _ in $(seq "$runs"); do
+    timeout 30 ffprobe -v error -show_streams "$2" >/dev/null 2>&1 </dev/null || echo bad >>"$SCRATCH/ffprobe.bad"
+  done; } 2>&1)
+  [ -e "$SCRATCH/ffprobe.bad" ] && { failed "$what" "ffprobe failed"; return; }
+  theirs=$(awk -v n="$runs" '{ printf "%.2f", ($1 + $2) * 1000 / n }' <<<"$times")
+  row "$what" "≥ 50 × less" "$(calc "$ours") ms" "ffprobe $(calc "$theirs") ms" "$(calc "$theirs / $ours") ×" "$theirs >= 50 * $ours"
+  [ "$4" = waits ] || return
+  theirs=$(awk -v n="$runs" '{ printf "%.2f", $3 * 1000 / n }' <<<"$times")
+  row "$1 check, wall time" "≤ a fifth" "$(calc "$wall") ms" "ffprobe $(calc "$theirs") ms" "$(calc "$wall / $theirs")" "$wall * 5 <= $theirs"
 }
 
 bench_http() {

@@ -1,4 +1,4 @@
-//! What one check costs in processor time: `check_cost URL [CHECKS]`. Looks again and again at one URL, one look after the
+//! What one check costs in processor time: `check_cost URL [CHECKS [KIND]]`. Looks again and again at one URL, one look after the
 //! other, and prints `good=N checks=N cpu_ms=M took_ms=M` with user and system time and wall time per check. `bench/run`
 //! reads that line and sets it beside what other tools need for the same URL.
 
@@ -28,12 +28,12 @@ fn cpu_ms() -> f64 {
     spent.sum::<f64>() / 1e6
 }
 
-fn target(url: &str) -> Target {
+fn target(url: &str, kind: Option<&str>) -> Target {
     let address = Address::parse(url).expect("a good URL");
     Target {
         id: TargetId::parse("cost").expect("a good id"),
         name: "cost".to_owned(),
-        kind: kinds::guess(&address).expect("a known scheme").name,
+        kind: kind.map_or_else(|| kinds::guess(&address), kinds::by_name).expect("a known kind or scheme").name,
         address,
         group: None,
         tags: Vec::new(),
@@ -52,9 +52,10 @@ fn target(url: &str) -> Target {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let mut args = std::env::args().skip(1);
-    let url = args.next().expect("usage: check_cost URL [CHECKS]");
+    let url = args.next().expect("usage: check_cost URL [CHECKS [KIND]]");
     let checks: u32 = args.next().map_or(200, |n| n.parse().expect("a number of checks"));
-    let target = target(&url);
+    let kind = args.next();
+    let target = target(&url, kind.as_deref());
     let probe = kind::build(&target).expect("good options");
     let prober = Prober::new(Arc::new(SystemClock::new()));
     for _ in 0..WARM_UP {
