@@ -81,9 +81,9 @@ wait_line() {
   return 1
 }
 
-# start_site ADDRESSES: the fast HTTP site; sets SITE_PORT.
+# start_site ADDRESSES [SEGMENT SECONDS]: the fast HTTP site; sets SITE_PORT.
 start_site() {
-  "$TARGET/release/examples/bench_site" "$1" >"$SCRATCH/site.port" 2>"$SCRATCH/site.log" &
+  "$TARGET/release/examples/bench_site" "$@" >"$SCRATCH/site.port" 2>"$SCRATCH/site.log" &
   started $!
   SITE_PORT=$(wait_line "$SCRATCH/site.port" '^[0-9]+$' 10) || die "the site did not start: $(cat "$SCRATCH/site.log")"
 }

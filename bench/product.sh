@@ -22,6 +22,26 @@ bench_scale() {
   end "$PRODUCT"
 }
 
+# 500 live HLS channels with segments of two seconds: playlist and newest segment of each, every two seconds.
+bench_hls() {
+  local channels=${HLS_CHANNELS:-500} seconds=${SCALE_SECONDS:-60} segment=$SCRATCH/segment.ts before load what
+  what="$channels HLS channels, playlist and newest segment every 2 s, CPU over $seconds s"
+  ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=640x360:r=25 -f lavfi -i sine -t 2 -c:v libx264 -b:v 1500k -g 50 -pix_fmt yuv420p \
+    -c:a aac -f mpegts "$segment" || { failed "$what" "ffmpeg failed"; return; }
+  start_site 100 "$segment" 2
+  config "$SCRATCH/hls"
+  awk -v n="$channels" -v port="$SITE_PORT" 'BEGIN { for (i = 0; i < n; i++)
+    printf "  - {name: T%d, url: \"http://127.0.0.%d:%d/%d/live.m3u8\", interval: 2s}\n", i, i % 100 + 1, port, i }' >>"$SCRATCH/hls/streampulse.yaml"
+  start_product "$SCRATCH/hls"
+  sleep 15
+  before=$(cpu_ms "$PRODUCT")
+  sleep "$seconds"
+  load=$(awk "BEGIN { print ($(cpu_ms "$PRODUCT") - $before) / 10 / $seconds }")
+  [ "$(health .targets.up)" = "$channels" ] || failed "$what" "only $(health .targets.up) are up"
+  row "$what" "< 100 % of a core" "$(calc "$load") % of a core" "" "" "$load < 100"
+  end "$PRODUCT"
+}
+
 # 1,000 targets at 5 s: HTTP on the loopback site, 50 of them RTSP on the testbed. Then a dashboard listens as well.
 bench_memory() {
   local what="resident memory, 950 HTTP and 50 RTSP targets" minutes=${MINUTES:-5} calm open peak
