@@ -440,7 +440,13 @@ async fn mjpeg_is_up_when_whole_pictures_arrive() {
         (Camera::Bare, 1, "up", "mjpeg Baseline 64x48*", ""),
         (Camera::NoLength, 1, "up", "mjpeg Baseline 64x48*", ""),
         (Camera::StallsAfter(0), 1, "no_media (media)", "mjpeg", "no picture arrived within 600ms"),
-        (Camera::StallsAfter(1), 2, "no_media (media)", "mjpeg Baseline 64x48*", "1 of 2 pictures arrived within 600ms"),
+        (
+            Camera::StallsAfter(1),
+            2,
+            "no_media (media)",
+            "mjpeg Baseline 64x48*",
+            "1 of 2 pictures arrived within 600ms",
+        ),
         (
             Camera::EndsAfter(1),
             3,
