@@ -286,7 +286,7 @@ fn no_url_of_the_testbed_is_left_out() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testbed/conf/urls.txt.in");
     let list = std::fs::read_to_string(path).expect("the testbed lists its URLs");
     let known: Vec<&str> = ROWS.iter().map(|row| row.0).collect();
-    let stem = |url: &str| url.trim_end_matches(|c: char| c == '*' || c == 'N' || c == '/').replace("*.mp4", "");
+    let stem = |url: &str| url.trim_end_matches(['*', 'N', '/']).replace("*.mp4", "");
     let missing: Vec<String> =
         offered(&list).into_iter().filter(|url| !known.iter().any(|k| k.starts_with(&stem(url)))).collect();
     assert!(missing.is_empty(), "no row for {missing:#?}");
