@@ -22,9 +22,10 @@ use self::options::Plan;
 use self::pulse::Pulse;
 use self::session::Session;
 use crate::kind::{BoxFuture, HOLD_FIELDS, Kind, Probe, join_fields, options_node, within};
+use crate::kinds::mpegts::analysis::{Rules, Selection};
 use crate::live::Live;
 
-const OWN_FIELDS: [Field; 5] = [
+const OWN_FIELDS: [Field; 7] = [
     Field::new(
         "mode",
         Type::Choice(&["caller", "listener"]),
@@ -56,8 +57,19 @@ const OWN_FIELDS: [Field; 5] = [
          in milliseconds.",
     )
     .default("120ms"),
+    Field::new(
+        "program",
+        Type::Integer { min: 1, max: 65_535 },
+        "Number of the program to look at, where the stream carries several. Without it, all of them.",
+    ),
+    Field::new(
+        "tracks",
+        Type::Choice(&["all", "video", "audio"]),
+        "Which streams must bring media: all that the tables announce, or those of one sort.",
+    )
+    .default("all"),
 ];
-static FIELDS: [Field; 6] = join_fields(&[&OWN_FIELDS, &HOLD_FIELDS]);
+static FIELDS: [Field; 8] = join_fields(&[&OWN_FIELDS, &HOLD_FIELDS]);
 
 /// The row of the table.
 pub(crate) static KIND: Kind = Kind {
@@ -82,6 +94,7 @@ latency: 200ms
 /// A target of this kind, ready to be looked at.
 struct Srt {
     plan: Plan,
+    rules: Rules,
     depth: Depth,
 }
 
@@ -91,7 +104,14 @@ impl Srt {
         let mut problems = Vec::new();
         let options = Section::check(&node, &FIELDS, "", &mut problems);
         let plan = Plan::read(&target.address, &options, &mut problems);
-        if problems.is_empty() { Ok(Self { plan, depth: target.depth }) } else { Err(problems) }
+        let tracks = match options.text("tracks").as_deref() {
+            Some("video") => Selection::Video,
+            Some("audio") => Selection::Audio,
+            _ => Selection::All,
+        };
+        let program = options.integer("program").and_then(|number| u16::try_from(number).ok());
+        let rules = Rules { program, tracks, ..Rules::default() };
+        if problems.is_empty() { Ok(Self { plan, rules, depth: target.depth }) } else { Err(problems) }
     }
 
     async fn look(&self, at: &mut Attempt<'_>, reading: &mut Reading) -> Result<(), Fault> {
@@ -100,16 +120,15 @@ impl Srt {
         if self.depth == Depth::Reach {
             return Ok(());
         }
-        let mut flow = Flow::new(self.depth);
+        let mut flow = Flow::new(&self.rules, self.depth);
         let ended = at.run(Phase::Media, receive(&mut session, &mut flow)).await;
-        session.note(reading);
         flow.note(reading);
+        session.note(reading);
         match ended {
             Ok(()) => {}
             Err(fault) if fault.kind == FaultKind::TimedOut => flow.verdict(&mut session, &within(at.limit()))?,
             Err(fault) => return Err(fault),
         }
-        reading.proven = Some(self.depth);
         Ok(())
     }
 
@@ -119,19 +138,18 @@ impl Srt {
         let opened = Session::open(at, &self.plan, &mut reading).await;
         live.reading(|shown| *shown = reading);
         let mut session = opened?;
-        let mut flow = Flow::new(Depth::Media);
+        let mut flow = Flow::new(&self.rules, Depth::Media);
         let ended = at.run(Phase::Media, receive(&mut session, &mut flow)).await;
         live.reading(|shown| {
-            session.note(shown);
             flow.note(shown);
+            session.note(shown);
         });
         match ended {
             Err(fault) if fault.kind == FaultKind::TimedOut => flow.verdict(&mut session, &within(at.limit()))?,
             ended => ended?,
         }
-        live.reading(|shown| shown.proven = Some(Depth::Media));
         live.opened(at);
-        Pulse::new(&flow).follow(&mut session, live).await
+        Pulse::new(&flow, &self.rules).follow(&mut session, live).await
     }
 }
 
@@ -149,13 +167,13 @@ impl Probe for Srt {
 async fn receive(session: &mut Session, flow: &mut Flow) -> Result<(), Fault> {
     loop {
         session.ready().await?;
-        let ended = session.take(&mut |delivery| flow.push(delivery));
+        let ended = session.take(&mut |delivery, now| flow.push(delivery, now));
         if flow.is_enough() {
             return Ok(());
         }
         flow.check(session)?;
         if let Err(ended) = ended {
-            flow.verdict(session, &ended.words)?;
+            flow.verdict(session, &format!("before {}", ended.words))?;
             return Ok(());
         }
     }

@@ -180,7 +180,7 @@ impl Analysis {
     }
 
     /// The selected streams in the order of the tables.
-    pub(super) fn selected(&self) -> impl Iterator<Item = &StreamInfo> {
+    pub(in crate::kinds) fn selected(&self) -> impl Iterator<Item = &StreamInfo> {
         let tracks = self.rules.tracks;
         self.inspector.streams().iter().filter(move |stream| {
             let codec = stream.announced.codec;

@@ -1,136 +1,91 @@
-//! The payload of a connection: a transport stream, looked into until its streams are known. Owns what counts as media and the
-//! words for what is missing.
+//! The payload of a connection: a transport stream, looked into until its selected streams are known. Owns what the connection has
+//! to do with missing media; what a transport stream is, is told by the kind `mpegts`.
+
+use std::time::Duration;
 
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
-use model::reading::{Depth, Media, Reading, Severity, Track};
+use model::reading::{Depth, Reading};
 use wire::srt::{Delivery, Security, Stats};
-use wire::ts::{Inspector, StreamInfo};
+use wire::ts::StreamInfo;
 
 use super::session::Session;
-use crate::kinds::hls::media::elementary;
+use crate::kinds::mpegts::analysis::{Analysis, Rules};
 
 /// Packets without a key after which the passphrase is to blame.
 const MAX_UNREADABLE: u64 = 16;
-/// Octets that a sentence about foreign bytes quotes.
-const QUOTED: usize = 8;
 
 /// A transport stream that is being looked into.
 pub(super) struct Flow {
-    inspector: Inspector,
+    analysis: Analysis,
     depth: Depth,
-    packets: u64,
-    begins: Vec<u8>,
 }
 
 impl Flow {
-    pub(super) fn new(depth: Depth) -> Self {
-        Self { inspector: Inspector::new(), depth, packets: 0, begins: Vec::new() }
+    pub(super) fn new(rules: &Rules, depth: Depth) -> Self {
+        // Packets sent again and the peer's own latency say nothing of the stream: arrival is not judged.
+        Self { analysis: Analysis::new(rules.clone(), false), depth }
     }
 
-    pub(super) fn push(&mut self, delivery: Delivery<'_>) {
-        if self.packets == 0 {
-            self.begins = delivery.bytes.iter().take(QUOTED).copied().collect();
-        }
-        self.packets += 1;
-        self.inspector.push(delivery.bytes);
+    /// Takes a packet that came at `now`.
+    pub(super) fn push(&mut self, delivery: Delivery<'_>, now: Duration) {
+        self.analysis.datagram(delivery.bytes, now);
     }
 
-    /// Streams that are pictures or sound, pictures first.
-    pub(super) fn streams(&self) -> Vec<&StreamInfo> {
-        let all = || self.inspector.streams().iter().filter(|stream| !stream.announced.codec.is_data());
-        let video = |stream: &&StreamInfo| stream.announced.codec.is_video();
-        all().filter(video).chain(all().filter(|stream| !video(stream))).collect()
+    /// The selected streams, in the order of their tracks.
+    pub(super) fn streams(&self) -> impl Iterator<Item = &StreamInfo> {
+        self.analysis.selected()
     }
 
     /// Whether more would tell nothing new.
     pub(super) fn is_enough(&self) -> bool {
-        let streams = self.streams();
-        !streams.is_empty() && (self.depth != Depth::Media || streams.iter().all(|stream| stream.is_known()))
+        match self.depth {
+            Depth::Media => self.analysis.is_known(),
+            _ => self.analysis.is_described(),
+        }
     }
 
-    /// The tracks as far as they are known.
-    pub(super) fn tracks(&self) -> Vec<Track> {
-        let tracks = self.streams().into_iter().map(|stream| {
-            let mut track = elementary(&stream.seen, stream.announced.channels);
-            track.proven = stream.seen.frames() > 0 && stream.scrambled == 0;
-            track
-        });
-        tracks.collect()
+    fn is_content(&self) -> bool {
+        match self.depth {
+            Depth::Media => self.analysis.is_proven(),
+            _ => self.analysis.is_described(),
+        }
     }
 
+    /// Notes what came: tracks, facts and findings of the transport stream.
     pub(super) fn note(&self, reading: &mut Reading) {
-        reading.tracks = self.tracks();
-        if self.inspector.sync_losses() > 0 {
-            let text = format!("the transport packets were out of step {} times", self.inspector.sync_losses());
-            reading.find("sync_loss", Severity::Warning, text);
-        }
-        if self.streams().iter().any(|stream| stream.scrambled > 0) {
-            let text = "the transport stream is scrambled: its media cannot be proven";
-            reading.find("encryption_unproven", Severity::Note, text);
-        }
+        let reached = reading.proven;
+        self.analysis.note(reading);
+        reading.proven = reading.proven.max(reached).min(Some(self.depth));
     }
 
     /// A fault as soon as it is certain that there is no media for us.
     pub(super) fn check(&self, session: &mut Session) -> Result<(), Fault> {
-        if self.inspector.is_hopeless() {
-            return Err(Fault::protocol(
-                Phase::Media,
-                format!("the payload is no MPEG transport stream ({})", self.quoted()),
-            ));
+        if self.analysis.is_hopeless() {
+            return Err(self.analysis.foreign());
         }
-        if self.packets == 0 && session.security() != Security::Secured {
+        if self.analysis.bytes() == 0 && session.security() != Security::Secured {
             unreadable(&session.stats(), session.security())?;
         }
         Ok(())
     }
 
-    fn quoted(&self) -> String {
-        let octets: Vec<String> = self.begins.iter().map(|octet| format!("{octet:02x}")).collect();
-        format!("it begins {}", octets.join(" "))
-    }
-
-    /// Whether what has come is enough although the stream ended or time is over, `why`.
+    /// Whether what has come is enough although the stream ended or time is over: `why` says so, as "within 8 s" or "before
+    /// the peer ended the connection".
     pub(super) fn verdict(&self, session: &mut Session, why: &str) -> Result<(), Fault> {
-        let no_media = |words: String| Err(Fault::new(FaultKind::NoMedia, Phase::Media, words));
-        let stats = session.stats();
-        if stats.packets == 0 {
-            return no_media(format!("the handshake is done and not one packet of media came {}", before(why)));
-        }
-        if self.packets == 0 {
-            unreadable(&stats, session.security())?;
-        }
-        let (tracks, packets) = (self.tracks(), self.packets);
-        if self.inspector.packets() == 0 {
-            let quoted = self.quoted();
-            return no_media(format!(
-                "{packets} packets came {}, and no transport stream in them ({quoted})",
-                before(why)
-            ));
-        }
-        if self.inspector.streams().is_empty() {
-            return no_media(format!("{packets} packets came {}, and no program tables in them", before(why)));
-        }
-        if tracks.is_empty() {
-            return no_media("the tables announce neither picture nor sound".to_owned());
-        }
-        if self.depth != Depth::Media {
+        if self.is_content() {
             return Ok(());
         }
-        let is_scrambled = self.streams().iter().any(|stream| stream.scrambled > 0);
-        match tracks.iter().find(|track| !track.proven).filter(|_| !is_scrambled) {
-            Some(track) => {
-                let media = if track.media == Media::Video { "video" } else { "audio" };
-                no_media(format!("{media} in {} is announced and none came {}", track.codec, before(why)))
-            }
-            None => Ok(()),
+        let stats = session.stats();
+        if stats.packets == 0 {
+            let words = format!("the handshake is done and not one packet of media came {why}");
+            return Err(Fault::new(FaultKind::NoMedia, Phase::Media, words));
         }
+        if self.analysis.bytes() == 0 {
+            unreadable(&stats, session.security())?;
+        }
+        Err(self.analysis.fault(why))
     }
-}
-
-/// `within 5 s` stays, `the peer ...` becomes `before the peer ...`.
-fn before(why: &str) -> String {
-    if why.starts_with("within") { why.to_owned() } else { format!("before {why}") }
 }
 
 /// A fault when packets come and no key opens them.

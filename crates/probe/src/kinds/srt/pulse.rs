@@ -13,6 +13,7 @@ use wire::ts::{PACKET_BYTES, SYNC, find_sync, parse_packet, parse_pes};
 
 use super::flow::Flow;
 use super::session::Session;
+use crate::kinds::mpegts::analysis::Rules;
 use crate::live::{Batch, Live, Packet};
 
 /// Time between two notes of the link's measures.
@@ -58,6 +59,7 @@ impl Line {
 /// What a held connection brings.
 pub(super) struct Pulse {
     lines: Vec<Line>,
+    rules: Rules,
     flow: Flow,
     /// Whether the parameters are being looked at.
     looking: bool,
@@ -69,9 +71,16 @@ pub(super) struct Pulse {
 
 impl Pulse {
     /// Goes on from a look at the stream's beginning.
-    pub(super) fn new(flow: &Flow) -> Self {
-        let lines = flow.streams().iter().map(|stream| Line::new(stream.announced.pid)).collect();
-        Self { lines, flow: Flow::new(Depth::Media), looking: false, rest: Vec::new(), lost: 0 }
+    pub(super) fn new(flow: &Flow, rules: &Rules) -> Self {
+        let lines = flow.streams().map(|stream| Line::new(stream.announced.pid)).collect();
+        Self {
+            lines,
+            flow: Flow::new(rules, Depth::Media),
+            rules: rules.clone(),
+            looking: false,
+            rest: Vec::new(),
+            lost: 0,
+        }
     }
 
     /// Reads until the connection ends.
@@ -81,7 +90,7 @@ impl Pulse {
             session.ready().await?;
             let at = live.now();
             let ended = live.batch(|batch| {
-                let ended = session.take(&mut |delivery| self.push(delivery, at, batch));
+                let ended = session.take(&mut |delivery, now| self.push(delivery, now, at, batch));
                 let now = Instant::now();
                 if now.duration_since(noted) >= NOTE_EVERY {
                     noted = now;
@@ -94,7 +103,7 @@ impl Pulse {
                 if now.duration_since(looked) >= LOOK_EVERY {
                     looked = now;
                     self.looking = true;
-                    self.flow = Flow::new(Depth::Media);
+                    self.flow = Flow::new(&self.rules, Depth::Media);
                 }
                 ended
             });
@@ -106,9 +115,9 @@ impl Pulse {
         }
     }
 
-    fn push(&mut self, delivery: Delivery<'_>, at: Mono, batch: &mut Batch<'_>) {
+    fn push(&mut self, delivery: Delivery<'_>, now: Duration, at: Mono, batch: &mut Batch<'_>) {
         if self.looking {
-            self.flow.push(delivery);
+            self.flow.push(delivery, now);
         }
         self.lost = self.lost.saturating_add(delivery.lost);
         if self.rest.is_empty()
@@ -156,8 +165,10 @@ impl Pulse {
 
     /// Takes the parameters that a new look found. A stream keeps its track; new ones get tracks of their own.
     fn refresh(&mut self, reading: &mut Reading) {
-        let pids: Vec<u16> = self.flow.streams().iter().map(|stream| stream.announced.pid).collect();
-        for (pid, track) in pids.into_iter().zip(self.flow.tracks()) {
+        let mut found = Reading::default();
+        self.flow.note(&mut found);
+        let pids: Vec<u16> = self.flow.streams().map(|stream| stream.announced.pid).collect();
+        for (pid, track) in pids.into_iter().zip(found.tracks) {
             match self.lines.iter().position(|line| line.pid == pid) {
                 Some(known) => reading.tracks[known] = track,
                 None => {
@@ -166,6 +177,8 @@ impl Pulse {
                 }
             }
         }
+        reading.facts.extend(found.facts);
+        reading.findings = found.findings;
     }
 }
 

@@ -134,12 +134,14 @@ impl Session {
         self.socket.readable(until).await.map(drop).map_err(|error| io_fault(Phase::Media, &error))
     }
 
-    /// Takes what has come, hands over what is in order, and does what is due.
-    pub(super) fn take(&mut self, each: &mut dyn FnMut(Delivery<'_>)) -> Result<(), End> {
+    /// Takes what has come, hands over what is in order with the time of its arrival, and does what is due.
+    pub(super) fn take(&mut self, each: &mut dyn FnMut(Delivery<'_>, Duration)) -> Result<(), End> {
         for _ in 0..BATCH {
             match self.socket.take() {
                 Ok(Some((datagram, _))) => {
-                    self.receiver.receive(datagram, self.began.elapsed(), each).map_err(|ended| end(&ended))?;
+                    let now = self.began.elapsed();
+                    let mut each = |delivery: Delivery<'_>| each(delivery, now);
+                    self.receiver.receive(datagram, now, &mut each).map_err(|ended| end(&ended))?;
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -152,7 +154,8 @@ impl Session {
         }
         let now = self.began.elapsed();
         if now >= self.receiver.next_timeout() {
-            self.receiver.timeout(now, each).map_err(|ended| end(&ended))?;
+            let mut each = |delivery: Delivery<'_>| each(delivery, now);
+            self.receiver.timeout(now, &mut each).map_err(|ended| end(&ended))?;
         }
         Ok(())
     }
