@@ -67,7 +67,8 @@ impl Listener {
     }
 
     fn induction(&self, asked: &Handshake, cookie: u32) -> Vec<u8> {
-        let key_bytes = self.setup.passphrase.as_ref().map_or(0, |_| self.setup.key_bytes.unwrap_or(16));
+        // Without a wish of ours the caller decides.
+        let key_bytes = self.setup.passphrase.as_ref().and(self.setup.key_bytes).unwrap_or(0);
         let answer = Handshake {
             version: 5,
             encryption: u16::try_from(key_bytes / 8).unwrap_or_default(),
