@@ -302,7 +302,7 @@ fn strangers_are_counted_and_change_nothing() {
 fn keys_change_and_unknown_keys_are_counted() {
     let mut rig = Rig::with(secret("correct horse"));
     let (mut keys, _) = Keys::offer(Passphrase::new("correct horse").expect("long"), &[3; 16], [4; 16]).expect("a key");
-    let mut send = |rig: &mut Rig, keys: &Keys, which: u8, at: u32| {
+    let send = |rig: &mut Rig, keys: &Keys, which: u8, at: u32| {
         let mut payload = format!("p{at}").into_bytes();
         assert!(keys.apply(which, Seq::new(FIRST).plus(at), &mut payload));
         let mut packet = data(at, false);
