@@ -57,6 +57,7 @@ fn a_held_camera_that_freezes_is_noticed_within_two_seconds_and_comes_back() {
     // The machine may be busy for a moment: the best of two shows what the session can do.
     let mut delays = Vec::new();
     for _ in 0..2 {
+        flows(&run, 4); // a track that has just begun is given more patience
         let frozen_at = jiff::Timestamp::now().as_millisecond();
         camera.signal("STOP");
         let noticed = wait_for("the silence is noticed", || {
@@ -71,7 +72,6 @@ fn a_held_camera_that_freezes_is_noticed_within_two_seconds_and_comes_back() {
         assert_eq!(down["last"]["fault"]["kind"], "timed_out", "one failed reconnect after the silence: {down:#}");
         camera.signal("CONT");
         run.wait_status("Cam", "up");
-        flows(&run, 2);
     }
     eprintln!("noticed after {delays:?} ms");
     assert!(delays.iter().min() <= Some(&NOTICED_WITHIN_MS), "{delays:?}");

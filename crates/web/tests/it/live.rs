@@ -75,3 +75,36 @@ async fn a_session_has_a_route_of_its_own() {
     assert_eq!(tested["grade"], "pass", "{tested}");
     rig.stop().await;
 }
+
+/// A dashboard that shows three hundred held streams is told each of their seconds, in little: one short event for all.
+#[tokio::test]
+async fn three_hundred_held_streams_cost_a_dashboard_little() {
+    const STREAMS: usize = 300;
+    let mut text = format!("{SERVER}probing: {{at_once_per_host: 300}}\ntargets:\n");
+    for i in 0..STREAMS {
+        text.push_str(&format!(
+            "  - {{name: C{i}, id: cam-{i:03}, url: 'rtsp://127.0.0.1:9/a{i}', watch: continuous, interval: 1h}}\n"
+        ));
+    }
+    let rig = Rig::with(&text, true).await;
+    rig.looked().await;
+    let admin = rig.admin().await;
+    let mut stream = Stream::open(&admin).await;
+    stream.next("board").await.expect("first");
+    let began = tokio::time::Instant::now();
+    let (mut events, mut bytes, mut told) = (0_u32, 0, std::collections::BTreeMap::<String, u32>::new());
+    while began.elapsed() < std::time::Duration::from_secs(4) {
+        let live = stream.next("live").await.expect("it goes on");
+        (events, bytes) = (events + 1, bytes + live.to_string().len());
+        for id in live["targets"].as_object().expect("values").keys() {
+            *told.entry(id.clone()).or_default() += 1;
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    assert_eq!(told.len(), STREAMS);
+    // Scripted sessions tell ten times as often as real ones; a Board twice a second is what a dashboard gets of them.
+    assert!(f64::from(events) <= seconds * 2.0 + 2.0, "{events} events in {seconds:.1} s");
+    let each = bytes / usize::try_from(told.values().sum::<u32>()).expect("small");
+    assert!(each < 120, "{each} bytes a value");
+    rig.stop().await;
+}
