@@ -271,7 +271,10 @@ impl Ears {
                 return Ok(true);
             }
             if self.scanner.is_lost() {
-                return Err(no_media(format!("no frames of MP3, AAC or Ogg in {} KiB", MAX_SEARCH_BYTES / 1024)));
+                return Err(no_media(format!(
+                    "no frames of MP3, AAC or Ogg in the first {} KiB",
+                    MAX_SEARCH_BYTES / 1024
+                )));
             }
             if self.received > MAX_BYTES {
                 let detail = format!("{} MiB came without frames that follow each other", MAX_BYTES / (1024 * 1024));
