@@ -228,6 +228,7 @@ fn what_arrives_is_acknowledged_after_ten_milliseconds() {
     assert_eq!(rig.said(), Vec::<String>::new(), "nothing new is not told twice");
     (2..66).for_each(|at| rig.media(at, 60));
     assert_eq!(rig.said(), ["light ack 0 up to 66"]);
+    assert_eq!(rig.receiver.next_timeout(), ms(160), "less often once the round trip is known");
     assert_eq!(rig.got.len(), 66);
     assert!(rig.got.iter().enumerate().all(|(at, got)| *got == format!("0-p{at}")));
 }

@@ -14,6 +14,9 @@ use super::{Ack, Body, Control, Data, KeyMaterial, Link, NakRanges, Packet, Seq,
 
 /// Time between acknowledgements (draft, 4.8.1).
 const ACK_PERIOD: Duration = Duration::from_millis(10);
+/// The same once the round trip is known and nothing is missing: each acknowledgement costs two wake-ups, its own and that of
+/// the answer. A sender holds what is not acknowledged for a second at least, and short ones still come every 64 packets.
+const QUIET_ACK_PERIOD: Duration = Duration::from_millis(100);
 /// Packets after which a short acknowledgement is not put off (draft, 4.8.1).
 const LIGHT_ACK_PACKETS: u32 = 64;
 /// Least time between repeated loss reports (draft, 4.8.2).
@@ -174,7 +177,8 @@ impl Receiver {
                 self.stats.bytes += payload.len() as u64;
                 self.stats.undecrypted += u64::from(!readable);
                 self.rate.push(payload.len(), now);
-                self.acks.due.get_or_insert(now + ACK_PERIOD);
+                let is_quiet = self.trips.measured().is_some() && self.order.is_whole();
+                self.acks.due.get_or_insert(now + if is_quiet { QUIET_ACK_PERIOD } else { ACK_PERIOD });
                 self.acks.unsaid += 1;
                 if self.acks.unsaid >= LIGHT_ACK_PACKETS {
                     self.acks.unsaid = 0;
