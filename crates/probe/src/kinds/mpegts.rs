@@ -5,10 +5,11 @@
 //! A pass proves that access units of every selected stream of the tables came, with the parameters of their codec as long as
 //! the deadline allows. The checks are those of ETSI TR 101 290. Quirks met: packets of 192 and 204 bytes, datagrams that end
 //! within a packet, RTP where plain datagrams are announced, two encoders that send to one group, servers that send what they
-//! have kept at once.
+//! have kept at once. A session can be held (`mpegts/hold.rs`).
 
 pub(crate) mod analysis;
 mod findings;
+mod hold;
 mod source;
 
 use std::time::Duration;
@@ -24,8 +25,10 @@ use net::trust::TLS_FIELDS;
 use tokio::time::Instant;
 
 use self::analysis::{Analysis, Rules, Selection};
-use self::source::{Place, Source};
-use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, options_node, within};
+use self::hold::Held;
+use self::source::{Piece, Place, Source};
+use crate::kind::{AUTH_FIELDS, BoxFuture, HOLD_FIELDS, Kind, Probe, address_of, join_fields, options_node, within};
+use crate::live::Live;
 
 /// How long a look listens when nothing else is configured: twice the 500 ms within which tables must come.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -87,7 +90,7 @@ const OWN_FIELDS: [Field; 9] = [
     )
     .default("1s"),
 ];
-static FIELDS: [Field; 16] = join_fields(&[&OWN_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
+static FIELDS: [Field; 17] = join_fields(&[&OWN_FIELDS, &HOLD_FIELDS, &AUTH_FIELDS, &TLS_FIELDS]);
 
 /// The row of the table.
 pub(crate) static KIND: Kind = Kind {
@@ -102,7 +105,7 @@ interface: eth1
 program: 1
 ",
     media: true,
-    holds: false,
+    holds: true,
     fields: &FIELDS,
     build: |target| Ok(Box::new(MpegTs::new(target)?)),
     guess,
@@ -128,6 +131,8 @@ struct MpegTs {
     rules: Rules,
     window: Duration,
     depth: Depth,
+    /// How often a session that is held is judged: findings must be seen then.
+    interval: Duration,
 }
 
 impl MpegTs {
@@ -156,7 +161,7 @@ impl MpegTs {
             table_interval: options.duration("table_interval").unwrap_or(default.table_interval),
             pts_jump: options.duration("pts_jump").unwrap_or(default.pts_jump),
         };
-        let probe = Self { place, rules, window, depth: target.depth };
+        let probe = Self { place, rules, window, depth: target.depth, interval: target.interval };
         if problems.is_empty() { Ok(probe) } else { Err(problems) }
     }
 
@@ -185,6 +190,39 @@ impl MpegTs {
             reading.find("stream_ended", Severity::Warning, text);
         }
         Ok(())
+    }
+
+    /// Holds a session: see [`Probe::hold`].
+    async fn hold(&self, at: &mut Attempt<'_>, live: &Live) -> Result<(), Fault> {
+        let mut reading = Reading::default();
+        let opened = self.place.open(at, &mut reading).await;
+        live.reading(|known| known.clone_from(&reading));
+        let mut source = opened?;
+        let mut analysis = Analysis::new(self.rules.clone(), self.place.is_live());
+        let listening = Listening { window: Duration::ZERO, depth: Depth::Media, deadline: at.deadline() };
+        let ended = at.run(Phase::Media, listening.listen(&mut source, &mut analysis)).await;
+        live.reading(|known| {
+            analysis.note(known);
+            source.note(known);
+        });
+        let why = match ended? {
+            End::Enough => String::new(),
+            End::Late => format!("{}{}", within(at.limit()), source.thrown_away()),
+            End::Full => return Err(Source::too_large()),
+            End::Closed => "before the server ended the stream".to_owned(),
+        };
+        if !analysis.is_proven() {
+            return Err(analysis.fault(&why));
+        }
+        live.opened(at);
+        let mut held = Held::new(live, analysis, self.interval);
+        loop {
+            let more = source.receive(|| live.now().0, |piece, now| held.take(piece, now)).await?;
+            if !more {
+                return Err(Fault::protocol(Phase::Media, "the server ended the stream"));
+            }
+            held.attend(&mut source, live.now().0);
+        }
     }
 
     /// Whether enough is proven for the depth that is asked for.
@@ -240,7 +278,8 @@ impl Listening {
             }
             // With everything known, the window ends by the clock even when nothing comes any more.
             let until = first.filter(|_| complete).map_or(last, |first: Instant| last.min(first + self.window));
-            match tokio::time::timeout_at(until, source.receive(analysis, began)).await {
+            let take = |piece: Piece<'_>, now| analysis.take(piece, now, &mut |_, _| {});
+            match tokio::time::timeout_at(until, source.receive(|| began.elapsed(), take)).await {
                 Ok(Ok(true)) => _ = first.get_or_insert_with(Instant::now),
                 Ok(Ok(false)) => return Ok(End::Closed),
                 Ok(Err(fault)) => return Err(fault),
@@ -254,6 +293,10 @@ impl Listening {
 impl Probe for MpegTs {
     fn look<'a>(&'a self, at: &'a mut Attempt<'_>, reading: &'a mut Reading) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(self.look(at, reading))
+    }
+
+    fn hold<'a>(&'a self, at: &'a mut Attempt<'_>, live: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.hold(at, live))
     }
 }
 

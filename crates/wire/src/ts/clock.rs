@@ -85,10 +85,26 @@ impl Clock {
         self.samples.push(sample);
     }
 
+    /// Begins to count anew; where the clock stands stays known.
+    pub(super) fn renew(&mut self) {
+        let last = self.last;
+        let count = self.count;
+        *self = Self { last, count, ..Self::default() };
+        if let Some(last) = last {
+            self.begin(last);
+        }
+    }
+
     /// References seen.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// Time since the last reference at `now`, by the arrival.
+    #[must_use]
+    pub fn silent_for(&self, now: Duration) -> Duration {
+        self.last.map_or(Duration::ZERO, |last| now.saturating_sub(last.arrival))
     }
 
     /// Longest time between two references by their own measure, jumps left out; `None` before the second.

@@ -39,6 +39,11 @@ impl Framer {
         Self::default()
     }
 
+    /// Begins to count anew.
+    pub fn renew(&mut self) {
+        (self.packets, self.sync_errors, self.sync_losses, self.skipped) = (0, 0, 0, 0);
+    }
+
     /// Packets handed over.
     #[must_use]
     pub fn packets(&self) -> u64 {

@@ -50,6 +50,11 @@ impl Inspector {
         self.demuxer.finish(&mut |event| take(streams, &event));
     }
 
+    /// Forgets what is being collected; what is known of the streams stays.
+    pub fn rest(&mut self) {
+        self.demuxer = Demuxer::default();
+    }
+
     /// Streams of all programs, in the order of the tables.
     #[must_use]
     pub fn streams(&self) -> &[StreamInfo] {

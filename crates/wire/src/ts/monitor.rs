@@ -74,6 +74,8 @@ pub struct Times {
     last: Option<u64>,
     /// Time stamps seen.
     pub count: u64,
+    /// Steps that were no jumps.
+    pub steps: u64,
     /// Sum of all steps that were no jumps, in ticks of 90 kHz.
     pub elapsed: u64,
     /// Longest step that was no jump, in ticks of 90 kHz.
@@ -88,6 +90,10 @@ pub struct Times {
 }
 
 impl Times {
+    fn renew(&mut self) {
+        *self = Self { last: self.last, last_key: self.last_key, ..Self::default() };
+    }
+
     fn push(&mut self, time: u64, threshold: u64, may_jump: bool, key: bool) {
         self.count += 1;
         if key && let Some(last) = self.last_key.replace(time) {
@@ -105,8 +111,13 @@ impl Times {
                 self.last_jump = if back { -size.cast_signed() } else { size.cast_signed() };
             }
         } else if !back {
+            self.steps += 1;
             self.elapsed += step;
             self.longest = self.longest.max(step);
+        } else {
+            // Pictures out of order: the way back belongs to the way forth.
+            self.steps += 1;
+            self.elapsed = self.elapsed.saturating_sub(size);
         }
     }
 }
@@ -130,13 +141,17 @@ impl Interval {
         }
     }
 
+    fn renew(&mut self) {
+        self.longest = None;
+    }
+
     /// How often it came.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Longest time between two; `None` before the second.
+    /// Longest time between two; `None` before the second. [`Monitor::longest`] knows of the time since the last one, too.
     #[must_use]
     pub fn longest(&self) -> Option<Duration> {
         self.longest
@@ -187,6 +202,8 @@ pub struct Totals {
 pub struct Step {
     /// Which PID.
     pub pid: u16,
+    /// Its place in [`Monitor::pids`].
+    pub slot: usize,
     /// Octets of payload.
     pub payload: usize,
     /// An access unit begins.
@@ -211,6 +228,7 @@ pub struct Monitor {
     services: Vec<(u16, String)>,
     programs: Vec<Program>,
     totals: Totals,
+    map_changes: u64,
     jump: u64,
     /// PID of the clock that tables are timed by.
     clock_pid: Option<u16>,
@@ -233,6 +251,7 @@ impl Monitor {
             services: Vec::new(),
             programs: Vec::new(),
             totals: Totals::default(),
+            map_changes: 0,
             jump,
             clock_pid: None,
             first: None,
@@ -270,6 +289,7 @@ impl Monitor {
         }
         let mut step = Step {
             pid: packet.pid,
+            slot,
             payload: packet.payload.len(),
             start: packet.start,
             random_access: packet.random_access,
@@ -418,6 +438,7 @@ impl Monitor {
             });
         }
         let Some(map) = changed.and_then(|index| self.programs[index].map.clone()) else { return };
+        self.map_changes += 1;
         for stream in &map.streams {
             self.set_role(stream.pid, Role::Stream);
         }
@@ -444,6 +465,41 @@ impl Monitor {
     pub fn pid(&self, pid: u16) -> Option<&Pid> {
         let entry = usize::from(*self.index.get(usize::from(pid))?);
         entry.checked_sub(1).and_then(|slot| self.pids.get(slot))
+    }
+
+    /// The place of a PID in [`Monitor::pids`].
+    #[must_use]
+    pub fn slot_of(&self, pid: u16) -> Option<usize> {
+        usize::from(*self.index.get(usize::from(pid))?).checked_sub(1)
+    }
+
+    /// How often a map came that is another one than before.
+    #[must_use]
+    pub fn map_changes(&self) -> u64 {
+        self.map_changes
+    }
+
+    /// Begins to count anew. What the tables say stays known, and where counters and clocks stand.
+    pub fn renew(&mut self) {
+        self.totals = Totals::default();
+        self.first = None;
+        self.pat_interval.renew();
+        self.programs.iter_mut().for_each(|program| program.interval.renew());
+        for pid in &mut self.pids {
+            (pid.packets, pid.payload_bytes, pid.scrambled, pid.continuity_errors, pid.lost) = (0, 0, 0, 0, 0);
+            pid.times.renew();
+            if let Some(clock) = &mut pid.clock {
+                clock.renew();
+            }
+        }
+    }
+
+    /// Longest time between two tables of a sort, the time since the last one included.
+    #[must_use]
+    pub fn longest(&self, interval: &Interval) -> Option<Duration> {
+        let now = (self.stream_time().unwrap_or(self.last), self.last);
+        let open = interval.last.map(|last| lesser(last, now));
+        interval.longest.max(open.filter(|_| interval.count > 0 || interval.longest.is_some()))
     }
 
     /// Everything seen, in the order of appearance.
@@ -485,7 +541,7 @@ impl Monitor {
     /// PIDs that carry packets, are no table of a standard, and that no table announces.
     pub fn unannounced(&self) -> impl Iterator<Item = &Pid> {
         let clocks = |pid: u16| self.programs.iter().any(|p| p.map.as_ref().is_some_and(|map| map.pcr_pid == pid));
-        self.pids.iter().filter(move |pid| pid.role == Role::Unknown && !clocks(pid.pid))
+        self.pids.iter().filter(move |pid| pid.role == Role::Unknown && pid.packets > 0 && !clocks(pid.pid))
     }
 
     /// Time between the first and the last packet by their arrival.

@@ -9,12 +9,15 @@ use model::reading::{Depth, Media, Reading, Severity, Track, fact};
 use wire::ts::{Framer, Inspector, Monitor, PACKET_BYTES, Pmt, Program, Role, Step, StreamInfo};
 
 use super::findings;
+use super::source::Piece;
 use crate::kinds::hls::media::elementary;
 
 /// Octets of a payload that the sentence about foreign bytes quotes.
 const QUOTED: usize = 8;
 /// Bytes from which packets show, if there are any: five of the longest.
 const MIN_TELLING_BYTES: u64 = 5 * 208;
+/// Time for which streams that may have changed are looked into.
+const MAX_READING: Duration = Duration::from_secs(20);
 /// PIDs whose bit rates are told one by one; the rest is summed up.
 const MAX_TOLD_PIDS: usize = 8;
 
@@ -45,6 +48,22 @@ pub(crate) struct Rules {
     pub(crate) pts_jump: Duration,
 }
 
+impl Rules {
+    /// Those of these streams that are selected.
+    fn selected<'s>(&self, streams: &'s [StreamInfo]) -> impl Iterator<Item = &'s StreamInfo> + use<'s> {
+        let tracks = self.tracks;
+        streams.iter().filter(move |stream| {
+            let codec = stream.announced.codec;
+            let wanted = match tracks {
+                Selection::All => true,
+                Selection::Video => codec.is_video(),
+                Selection::Audio => !codec.is_video(),
+            };
+            wanted && !codec.is_data()
+        })
+    }
+}
+
 impl Default for Rules {
     /// The limits of TR 101 290 (PAT and PMT every 500 ms) and of ISO/IEC 13818-1 (PCR every 100 ms).
     fn default() -> Self {
@@ -65,6 +84,10 @@ pub(crate) struct Analysis {
     pub(super) framer: Framer,
     pub(super) monitor: Monitor,
     inspector: Inspector,
+    /// Enough is known of the streams.
+    resting: bool,
+    /// Since when the streams are being looked into again, and by whom.
+    anew: Option<(Duration, Inspector)>,
     /// The beginning of what came, for the sentence about foreign bytes.
     beginning: Vec<u8>,
     bytes: u64,
@@ -84,6 +107,8 @@ impl Analysis {
             framer: Framer::new(),
             monitor,
             inspector: Inspector::new(),
+            resting: false,
+            anew: None,
             beginning: Vec::new(),
             bytes: 0,
             first: None,
@@ -95,15 +120,12 @@ impl Analysis {
 
     /// Takes a datagram that arrived at `now`, since any fixed moment.
     pub(crate) fn datagram(&mut self, bytes: &[u8], now: Duration) {
-        self.take(bytes, now, true);
+        self.take(Piece { bytes, datagram: true, lost: None }, now, &mut |_, _| {});
     }
 
-    /// Takes bytes of a body as they come.
-    pub(crate) fn push(&mut self, bytes: &[u8], now: Duration) {
-        self.take(bytes, now, false);
-    }
-
-    fn take(&mut self, bytes: &[u8], now: Duration, datagram: bool) {
+    /// Takes what arrived at `now`, since any fixed moment, and hands over its packets and what they were.
+    pub(crate) fn take(&mut self, piece: Piece<'_>, now: Duration, each: &mut dyn FnMut(&[u8; PACKET_BYTES], Step)) {
+        let bytes = piece.bytes;
         if self.first.is_some() {
             self.longest_gap = self.longest_gap.max(now.saturating_sub(self.last));
         }
@@ -114,16 +136,62 @@ impl Analysis {
             self.beginning.extend(bytes.iter().take(QUOTED - self.beginning.len()));
         }
         let (monitor, inspector, program) = (&mut self.monitor, &mut self.inspector, self.rules.program);
+        let mut looking = match &mut self.anew {
+            Some((_, anew)) => Some(anew),
+            None => Some(inspector).filter(|_| !self.resting),
+        };
         let mut each = |packet: &[u8; PACKET_BYTES]| {
-            let step = monitor.packet(packet, now);
-            if step.is_some_and(|step| is_wanted(monitor, program, &step)) {
+            let Some(step) = monitor.packet(packet, now) else { return };
+            if let Some(inspector) = &mut looking
+                && is_wanted(monitor, program, &step)
+            {
                 inspector.push(packet);
             }
+            each(packet, step);
         };
-        match datagram {
+        match piece.datagram {
             true => self.framer.datagram(bytes, &mut each),
             false => self.framer.push(bytes, &mut each),
         }
+    }
+
+    /// Everything is known: from here on only counts are kept.
+    pub(super) fn rest(&mut self) {
+        self.resting = true;
+        self.inspector.rest();
+    }
+
+    /// Looks into the streams again, because they may have changed.
+    pub(super) fn read_anew(&mut self) {
+        self.anew = Some((self.last, Inspector::new()));
+    }
+
+    /// Whether they were looked into again and are known now. What could not be known in time stays as it was.
+    pub(super) fn has_read_anew(&mut self) -> bool {
+        let Some((since, anew)) = self.anew.take() else { return false };
+        let known = {
+            let mut streams = self.rules.selected(anew.streams()).peekable();
+            streams.peek().is_some() && streams.all(|stream| stream.is_known() && has_media(stream))
+        };
+        if known {
+            self.inspector = anew;
+            self.inspector.rest();
+        } else if self.last.saturating_sub(since) < MAX_READING {
+            self.anew = Some((since, anew));
+        }
+        known
+    }
+
+    /// Begins to count anew.
+    pub(super) fn renew(&mut self) {
+        self.monitor.renew();
+        self.framer.renew();
+        (self.first, self.longest_gap) = (None, Duration::ZERO);
+    }
+
+    /// The track of a stream.
+    pub(super) fn track(&self, pid: u16) -> Option<Track> {
+        self.selected().find(|stream| stream.announced.pid == pid).map(track)
     }
 
     /// Octets received.
@@ -140,8 +208,13 @@ impl Analysis {
         }
     }
 
+    /// When the last bytes came.
+    pub(super) fn last(&self) -> Duration {
+        self.last
+    }
+
     /// Longest time in which nothing came.
-    pub(crate) fn longest_gap(&self) -> Duration {
+    pub(super) fn longest_gap(&self) -> Duration {
         self.longest_gap
     }
 
@@ -181,16 +254,7 @@ impl Analysis {
 
     /// The selected streams in the order of the tables.
     pub(in crate::kinds) fn selected(&self) -> impl Iterator<Item = &StreamInfo> {
-        let tracks = self.rules.tracks;
-        self.inspector.streams().iter().filter(move |stream| {
-            let codec = stream.announced.codec;
-            let wanted = match tracks {
-                Selection::All => true,
-                Selection::Video => codec.is_video(),
-                Selection::Audio => !codec.is_video(),
-            };
-            wanted && !codec.is_data()
-        })
+        self.rules.selected(self.inspector.streams())
     }
 
     /// Notes what came: tracks, facts, findings, what is proven.
@@ -199,7 +263,7 @@ impl Analysis {
             return;
         }
         reading.proven = Some(Depth::Reach);
-        self.note_tracks(reading);
+        reading.tracks = self.selected().map(track).collect();
         if self.is_described() {
             reading.proven = Some(Depth::Describe);
         }
@@ -214,17 +278,13 @@ impl Analysis {
                 }
             }
         }
-        self.note_facts(reading);
-        findings::find(self, reading);
+        self.note_measures(reading);
     }
 
-    fn note_tracks(&self, reading: &mut Reading) {
-        let tracks = self.selected().map(|stream| {
-            let mut track: Track = elementary(&stream.seen, stream.announced.channels);
-            track.proven = stream.seen.frames() > 0 && stream.scrambled == 0;
-            track
-        });
-        reading.tracks = tracks.collect();
+    /// Notes what was counted and what is wrong.
+    pub(super) fn note_measures(&self, reading: &mut Reading) {
+        self.note_facts(reading);
+        findings::find(self, reading);
     }
 
     fn note_facts(&self, reading: &mut Reading) {
@@ -239,13 +299,14 @@ impl Analysis {
         reading.int(fact::TABLE_ERRORS, count(totals.table_errors));
         reading.int(fact::SCRAMBLED_PACKETS, count(totals.scrambled));
         reading.int(fact::PROGRAMS, self.monitor.programs().len() as i64);
-        if let Some(longest) = self.monitor.pat_interval().longest() {
+        if let Some(longest) = self.monitor.longest(&self.monitor.pat_interval()) {
             reading.num(fact::PAT_INTERVAL_MS, ms(longest));
         }
-        if let Some(longest) = self.programs().filter_map(|program| program.interval.longest()).max() {
+        if let Some(longest) = self.programs().filter_map(|program| self.monitor.longest(&program.interval)).max() {
             reading.num(fact::PMT_INTERVAL_MS, ms(longest));
         }
-        if let Some(longest) = findings::clocks(self).filter_map(|(_, clock)| clock.longest()).max() {
+        if let Some(longest) = findings::clocks(self).filter_map(|(_, clock)| findings::pcr_interval(self, clock)).max()
+        {
             reading.num(fact::PCR_INTERVAL_MS, ms(longest));
         }
         if let Some(jitter) = findings::clocks(self).filter_map(|(_, clock)| clock.arrival_jitter()).max()
@@ -291,10 +352,10 @@ impl Analysis {
         let video = self.selected().find(|stream| stream.announced.codec.is_video());
         let times = video.and_then(|stream| self.monitor.pid(stream.announced.pid)).map(|pid| pid.times);
         if let Some(times) = times.filter(|times| times.elapsed > 0 && times.jumps == 0) {
-            let fps = (times.count - 1) as f64 * 90_000.0 / times.elapsed as f64;
+            let fps = times.steps as f64 * 90_000.0 / times.elapsed as f64;
             reading.num(fact::MEASURED_FPS, (fps * 100.0).round() / 100.0);
         }
-        let mut pids: Vec<_> = self.monitor.pids().iter().collect();
+        let mut pids: Vec<_> = self.monitor.pids().iter().filter(|pid| pid.packets > 0).collect();
         pids.sort_by_key(|pid| (std::cmp::Reverse(pid.packets), pid.pid));
         let told = pids.iter().take(MAX_TOLD_PIDS).map(|pid| {
             let kbps = bits(pid.packets * PACKET_BYTES as u64) / 1_000.0;
@@ -387,6 +448,13 @@ impl Analysis {
         let words = format!("{what} in {} bytes (begins {})", self.bytes, octets.join(" "));
         Fault::protocol(Phase::Media, words)
     }
+}
+
+/// A stream as a track.
+fn track(stream: &StreamInfo) -> Track {
+    let mut track = elementary(&stream.seen, stream.announced.channels);
+    track.proven = stream.seen.frames() > 0 && stream.scrambled == 0;
+    track
 }
 
 /// Whether the stream brought media, or cannot be read at all.

@@ -76,13 +76,13 @@ fn tables(analysis: &Analysis, reading: &mut Reading) {
         let text = format!("{} tables have a wrong checksum or cannot be read", totals.table_errors);
         reading.find("table_crc", Severity::Warning, text);
     }
-    let pat = analysis.monitor.pat_interval();
-    if let Some(text) = too_rare("the program association table (PAT)", pat.longest(), limit) {
+    let pat = analysis.monitor.longest(&analysis.monitor.pat_interval());
+    if let Some(text) = too_rare("the program association table (PAT)", pat, limit) {
         reading.find("pat_interval", Severity::Warning, text);
     }
     for program in analysis.programs() {
         let what = format!("the map (PMT) of program {}", program.number);
-        if let Some(text) = too_rare(&what, program.interval.longest(), limit) {
+        if let Some(text) = too_rare(&what, analysis.monitor.longest(&program.interval), limit) {
             reading.find("pmt_interval", Severity::Warning, text);
         }
     }
@@ -98,11 +98,17 @@ fn too_rare(what: &str, longest: Option<Duration>, limit: Duration) -> Option<St
     Some(format!("{what} did not come for {} ms, more than {} ms", longest.as_millis(), limit.as_millis()))
 }
 
+/// Longest time between two references of a clock; where bytes come as they are sent, the time since the last one, too.
+pub(super) fn pcr_interval(analysis: &Analysis, clock: &Clock) -> Option<Duration> {
+    let open = Some(clock.silent_for(analysis.last())).filter(|_| analysis.live && clock.count() > 1);
+    clock.longest().max(open)
+}
+
 fn clock(analysis: &Analysis, reading: &mut Reading) {
     let limit = analysis.rules.pcr_interval;
     for (pid, clock) in clocks(analysis) {
         let what = format!("the program clock (PCR, PID {pid})");
-        if let Some(text) = too_rare(&what, clock.longest(), limit) {
+        if let Some(text) = too_rare(&what, pcr_interval(analysis, clock), limit) {
             reading.find("pcr_interval", Severity::Warning, text);
         }
         if clock.jumps() > 0 {

@@ -14,11 +14,9 @@ use net::http::{Body, HeaderName, Method};
 use net::resolve::resolve;
 use net::trust::TlsOptions;
 use net::udp::{Interface, Listen, Receiver};
-use tokio::time::Instant;
 use wire::rtp::{self, Header, Jitter, Reorder, SeqTracker};
 use wire::ts::SYNC;
 
-use super::analysis::Analysis;
 use crate::kinds::http::fetch::{Ask, fetch, status_fault};
 
 /// Redirects followed: relays and portals need one or two.
@@ -142,6 +140,16 @@ impl Place {
     }
 }
 
+/// What arrived at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Piece<'b> {
+    pub(crate) bytes: &'b [u8],
+    /// It is a datagram, which packets usually do not cross.
+    pub(crate) datagram: bool,
+    /// Datagrams that are missing before it, where the transport counts them.
+    pub(crate) lost: Option<u32>,
+}
+
 /// Bytes as they come.
 pub(super) enum Source {
     Datagrams(Box<Datagrams>),
@@ -149,17 +157,32 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Waits for bytes and hands them over; false when the stream has ended. May be dropped at any time without loss.
-    pub(super) async fn receive(&mut self, analysis: &mut Analysis, began: Instant) -> Result<bool, Fault> {
+    /// Waits for bytes and hands them over with the time of their arrival by `clock`; false when the stream has ended. May be
+    /// dropped at any time without loss.
+    pub(super) async fn receive(
+        &mut self,
+        clock: impl Fn() -> Duration,
+        mut each: impl FnMut(Piece<'_>, Duration),
+    ) -> Result<bool, Fault> {
         match self {
             Self::Datagrams(datagrams) => {
-                datagrams.receive(|bytes| analysis.datagram(bytes, began.elapsed()), began).await?;
+                datagrams.receive(clock, each).await?;
                 Ok(true)
             }
             Self::Body(body) => {
                 let Some(chunk) = body.next_chunk().await? else { return Ok(false) };
-                analysis.push(&chunk, began.elapsed());
+                each(Piece { bytes: &chunk, datagram: false, lost: None }, clock());
                 Ok(true)
+            }
+        }
+    }
+
+    /// Begins to count anew.
+    pub(super) fn renew(&mut self) {
+        if let Self::Datagrams(datagrams) = self {
+            datagrams.senders.clear();
+            if let Some(rtp) = &mut datagrams.rtp {
+                rtp.before = rtp.counts();
             }
         }
     }
@@ -210,16 +233,32 @@ struct Rtp {
     sequence: SeqTracker,
     jitter: Jitter,
     payload_type: u8,
+    /// What is not counted any more.
+    before: Counts,
+}
+
+/// Packets of RTP.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    expected: u64,
+    received: u64,
+    lost: u64,
+    reordered: u64,
 }
 
 impl Datagrams {
-    async fn receive(&mut self, mut each: impl FnMut(&[u8]), began: Instant) -> Result<(), Fault> {
+    async fn receive(
+        &mut self,
+        clock: impl Fn() -> Duration,
+        mut each: impl FnMut(Piece<'_>, Duration),
+    ) -> Result<(), Fault> {
         let (rtp, must, senders) = (&mut self.rtp, self.must_be_rtp, &mut self.senders);
         let (packets, strange) = (&mut self.packets, &mut self.strange);
         let mut foreign = None;
-        let now = began.elapsed();
+        let mut now = None;
         self.receiver
             .receive(|bytes, from| {
+                let now = *now.get_or_insert_with(&clock);
                 if senders.last() != Some(&from) && senders.len() < MAX_SENDERS && !senders.contains(&from) {
                     senders.push(from);
                 }
@@ -227,7 +266,7 @@ impl Datagrams {
                 if rtp.is_none() && (must || is_rtp_stream(bytes)) && *packets - *strange == 1 {
                     *rtp = Some(Box::default());
                 }
-                let Some(rtp) = rtp else { return each(bytes) };
+                let Some(rtp) = rtp else { return each(Piece { bytes, datagram: true, lost: None }, now) };
                 if !rtp.take(bytes, now, &mut each) {
                     *strange += 1;
                     foreign.get_or_insert_with(|| bytes.iter().take(8).copied().collect::<Vec<u8>>());
@@ -258,18 +297,17 @@ impl Datagrams {
         }
         let Some(rtp) = &self.rtp else { return };
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        reading.int(fact::RTP_PACKETS, count(rtp.sequence.received()));
-        reading.int(fact::RTP_LOST, count(rtp.sequence.lost()));
-        reading.int(fact::RTP_REORDERED, count(rtp.sequence.reordered()));
+        let Counts { expected, received, lost, reordered } = rtp.counts().since(rtp.before);
+        reading.int(fact::RTP_PACKETS, count(received));
+        reading.int(fact::RTP_LOST, count(lost));
+        reading.int(fact::RTP_REORDERED, count(reordered));
         reading.num(fact::JITTER_MS, (rtp.jitter.ms() * 100.0).round() / 100.0);
-        let expected = rtp.sequence.expected().max(1);
-        reading.num(fact::LOSS_RATIO, rtp.sequence.lost() as f64 / expected as f64);
-        if rtp.sequence.lost() > 0 {
-            let text = format!("{} of {expected} RTP packets are missing", rtp.sequence.lost());
-            reading.find("rtp_loss", Severity::Warning, text);
+        reading.num(fact::LOSS_RATIO, lost as f64 / expected.max(1) as f64);
+        if lost > 0 {
+            reading.find("rtp_loss", Severity::Warning, format!("{lost} of {expected} RTP packets are missing"));
         }
-        if rtp.sequence.reordered() > 0 {
-            let text = format!("{} RTP packets came after a later one", rtp.sequence.reordered());
+        if reordered > 0 {
+            let text = format!("{reordered} RTP packets came after a later one");
             reading.find("rtp_reordered", Severity::Note, text);
         }
         if rtp.payload_type != PAYLOAD_TYPE {
@@ -285,13 +323,29 @@ impl Datagrams {
 impl Default for Rtp {
     fn default() -> Self {
         let (reorder, sequence, jitter) = (Reorder::new(), SeqTracker::new(), Jitter::new(CLOCK_HZ));
-        Self { reorder, sequence, jitter, payload_type: PAYLOAD_TYPE }
+        Self { reorder, sequence, jitter, payload_type: PAYLOAD_TYPE, before: Counts::default() }
+    }
+}
+
+impl Counts {
+    fn since(self, before: Self) -> Self {
+        Self {
+            expected: self.expected.saturating_sub(before.expected),
+            received: self.received.saturating_sub(before.received),
+            lost: self.lost.saturating_sub(before.lost),
+            reordered: self.reordered.saturating_sub(before.reordered),
+        }
     }
 }
 
 impl Rtp {
+    fn counts(&self) -> Counts {
+        let of = &self.sequence;
+        Counts { expected: of.expected(), received: of.received(), lost: of.lost(), reordered: of.reordered() }
+    }
+
     /// Takes a datagram and hands over what is in order now; false when it is no RTP.
-    fn take(&mut self, bytes: &[u8], now: Duration, each: &mut impl FnMut(&[u8])) -> bool {
+    fn take(&mut self, bytes: &[u8], now: Duration, each: &mut impl FnMut(Piece<'_>, Duration)) -> bool {
         if rtp::is_rtcp(bytes) {
             return true;
         }
@@ -299,7 +353,9 @@ impl Rtp {
         self.payload_type = header.payload_type;
         self.sequence.push(header.sequence);
         self.jitter.push(header.timestamp, now);
-        self.reorder.push(header.sequence, payload, now, &mut |payload, _| each(payload));
+        self.reorder.push(header.sequence, payload, now, &mut |bytes, lost| {
+            each(Piece { bytes, datagram: true, lost: Some(lost.into()) }, now);
+        });
         true
     }
 }
@@ -336,12 +392,14 @@ mod tests {
         let (mut rtp, mut seen) = (Rtp::default(), Vec::new());
         for sequence in [1u16, 2, 4, 3, 5] {
             let [_, low] = sequence.to_be_bytes();
-            assert!(rtp.take(&packet(sequence, &[low]), Duration::ZERO, &mut |payload: &[u8]| seen.push(payload[0])));
+            assert!(rtp.take(&packet(sequence, &[low]), Duration::ZERO, &mut |piece: Piece<'_>, _| {
+                seen.push(piece.bytes[0]);
+            }));
         }
         assert_eq!(seen, [1, 2, 3, 4, 5]);
         assert_eq!((rtp.sequence.lost(), rtp.sequence.reordered()), (0, 1));
-        assert!(!rtp.take(&[SYNC; 100], Duration::ZERO, &mut |_: &[u8]| panic!("no RTP")));
-        assert!(rtp.take(&[0x80, 200, 0, 1], Duration::ZERO, &mut |_: &[u8]| panic!("RTCP is passed over")));
+        assert!(!rtp.take(&[SYNC; 100], Duration::ZERO, &mut |_: Piece<'_>, _| panic!("no RTP")));
+        assert!(rtp.take(&[0x80, 200, 0, 1], Duration::ZERO, &mut |_: Piece<'_>, _| panic!("RTCP is passed over")));
     }
 
     #[test]

@@ -14,7 +14,8 @@ fn look_with(rules: Rules, packets: &[Packet]) -> (Analysis, Reading) {
     let mut analysis = Analysis::new(rules, true);
     for (n, datagram) in packets.chunks(PER_DATAGRAM).enumerate() {
         let now = Duration::from_micros(n as u64 * 1_000_000 * PER_DATAGRAM as u64 / 69);
-        analysis.datagram(datagram.as_flattened(), now);
+        let piece = Piece { bytes: datagram.as_flattened(), datagram: true, lost: None };
+        analysis.take(piece, now, &mut |_, _| {});
     }
     let mut reading = Reading::default();
     analysis.note(&mut reading);
@@ -79,7 +80,7 @@ fn packets_of_every_distance_are_read() {
     for (extra, distance) in [(4, 192), (16, 204), (20, 208)] {
         let bytes: Vec<u8> = good().iter().flat_map(|packet| [&packet[..], &vec![0xee; extra]].concat()).collect();
         let mut analysis = Analysis::new(Rules::default(), true);
-        analysis.push(&bytes, Duration::ZERO);
+        analysis.take(Piece { bytes: &bytes, datagram: false, lost: None }, Duration::ZERO, &mut |_, _| {});
         let mut reading = Reading::default();
         analysis.note(&mut reading);
         assert_eq!(reading.facts.get(fact::PACKET_BYTES), Some(&FactValue::Int(distance)));
@@ -262,6 +263,7 @@ fn what_is_missing_is_named() {
     let right = Rules { program: Some(1), ..rules() };
     assert!(look_with(right, &good()).0.is_known());
     let mut foreign = Analysis::new(rules(), true);
-    foreign.push(&b"<html> what is this ".repeat(100), Duration::ZERO);
+    let page = b"<html> what is this ".repeat(100);
+    foreign.take(Piece { bytes: &page, datagram: false, lost: None }, Duration::ZERO, &mut |_, _| {});
     assert!(foreign.fault("").to_string().starts_with("protocol (media): a page instead of a transport stream"));
 }
