@@ -12,6 +12,8 @@ use super::analysis::{Analysis, media_of};
 const MAX_PTS_INTERVAL: Duration = Duration::from_millis(700);
 /// Largest error of a program clock reference (ISO/IEC 13818-1, 2.4.2.2).
 const MAX_PCR_ERROR_NS: f64 = 500.0;
+/// A program clock that does not come for so long has stopped.
+const STOPPED: Duration = Duration::from_secs(1);
 /// PIDs that a sentence names.
 const MAX_NAMED: usize = 4;
 
@@ -98,9 +100,11 @@ fn too_rare(what: &str, longest: Option<Duration>, limit: Duration) -> Option<St
     Some(format!("{what} did not come for {} ms, more than {} ms", longest.as_millis(), limit.as_millis()))
 }
 
-/// Longest time between two references of a clock; where bytes come as they are sent, the time since the last one, too.
+/// Longest time between two references of a clock. Where bytes come as they are sent, the time since the last one counts when
+/// the clock has stopped: less is the way here.
 pub(super) fn pcr_interval(analysis: &Analysis, clock: &Clock) -> Option<Duration> {
-    let open = Some(clock.silent_for(analysis.last())).filter(|_| analysis.live && clock.count() > 1);
+    let open = Some(clock.silent_for(analysis.last()));
+    let open = open.filter(|open| analysis.live && clock.count() > 1 && *open > STOPPED);
     clock.longest().max(open)
 }
 
