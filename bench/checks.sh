@@ -133,3 +133,34 @@ bench_hold() {
   told "the same against ffmpeg -c copy, once it runs" "$(calc "$ours") ms" "ffmpeg $(calc "$theirs") ms" "$(calc "$theirs / $ours") ×"
   told "Resident memory of one held stream" "$(figure "$out" kib) KiB" "" ""
 }
+
+# ffmpeg_ts_ms PORT SECONDS COUNT: CPU of one ffmpeg that takes a transport stream from a port of its own, mean of COUNT at once.
+ffmpeg_ts_ms() {
+  local i pids=()
+  TIMEFORMAT='%U %S'
+  for i in $(seq "$3"); do
+    { time ffmpeg -nostdin -v quiet -i "udp://127.0.0.1:$(($1 + i))" -t "$2" -c copy -f null - >/dev/null 2>&1; } 2>"$SCRATCH/ffmpeg.$i" &
+    pids+=($!)
+  done
+  wait "${pids[@]}"
+  awk '{ sum += ($1 + $2) * 1000 } END { print sum / NR }' "$SCRATCH"/ffmpeg.*
+  rm -f "$SCRATCH"/ffmpeg.*
+}
+
+bench_holdts() {
+  local what="UDP transport streams of 1.5 Mbit/s held on one core" n=${HOLD_SESSIONS:-300} seconds=${HOLD_SECONDS:-20} port=20000 out ours long
+  ffmpeg -nostdin -v error -y -i "$TESTBED_DIR/media/h264_720p.mp4" -c copy -f mpegts "$SCRATCH/feed.ts" || { failed "$what" "no clip"; return; }
+  "$TARGET/release/examples/ts_feeds" "$SCRATCH/feed.ts" "$port" "$n" &
+  started $!
+  out=$(PORTS=each "$TARGET/release/examples/hold_cost" "udp://127.0.0.1:$port" "$n" "$seconds") || { failed "$what" "hold_cost failed"; return; }
+  if [ "$(figure "$out" held)" != "$n" ] || [ "$(figure "$out" faults)" != 0 ]; then
+    failed "$what" "$out"
+    return
+  fi
+  ours=$(figure "$out" cpu_ms)
+  long=$(ffmpeg_ts_ms "$port" "$seconds" 4)
+  row "$what, CPU per stream and second" "≤ 3.3 ms" "$(calc "$ours") ms" "" "" "$ours <= 1000 / 300"
+  row "the same against ffmpeg -c copy, its start included" "≥ 10 × less" "$(calc "$ours") ms" "ffmpeg $(calc "$long / $seconds") ms" \
+    "$(calc "$long / $seconds / $ours") ×" "$long / $seconds >= 10 * $ours"
+  row "Resident memory of one held transport stream" "" "$(figure "$out" kib) KiB" "" "" "1"
+}

@@ -44,6 +44,15 @@ fn resident_kib() -> f64 {
     line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
 }
 
+/// The URL of a session: with `PORTS=each` (datagrams) each has a port of its own, from that of the URL on.
+fn url_of(url: &str, session: usize) -> String {
+    if std::env::var("PORTS").is_err() {
+        return url.to_owned();
+    }
+    let (host, port) = url.rsplit_once(':').expect("a URL with a port");
+    format!("{host}:{}", port.parse::<usize>().expect("a port") + session)
+}
+
 fn target(url: &str) -> Target {
     let address = Address::parse(url).expect("a good URL");
     let options = std::env::var("TRANSPORT").map(|way| ("transport".to_owned(), Value::Str(way)));
@@ -105,14 +114,14 @@ async fn main() {
     let mut number = |default: u64| args.next().map_or(default, |n| n.parse().expect("a number"));
     let (sessions, seconds) = (number(1), number(10));
     let verbose = std::env::var_os("VERBOSE").is_some();
-    let (target, counts, cancel) = (Arc::new(target(&url)), Arc::new(Counts::default()), CancellationToken::new());
+    let (counts, cancel) = (Arc::new(Counts::default()), CancellationToken::new());
     let prober = Prober::new(Arc::new(SystemClock::new()));
     let empty = resident_kib();
     let mut running = JoinSet::new();
     let deadline = tokio::time::Instant::now() + OPENING;
     let open = || counts.open.load(Ordering::SeqCst);
     for session in 0..usize::try_from(sessions).expect("a small number") {
-        let (target, prober) = (Arc::clone(&target), prober.clone());
+        let (target, prober) = (Arc::new(target(&url_of(&url, session))), prober.clone());
         running.spawn(hold(target, prober, Arc::clone(&counts), cancel.child_token(), verbose));
         while open() + AT_ONCE <= session + 1 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -2,7 +2,7 @@
 //! 127.0.0.1 from PORT on, each a little later than the one before it. For benchmarks: counters and clocks begin anew at the end
 //! of the file.
 
-#![allow(clippy::print_stderr, reason = "a command line tool for benchmarks")]
+#![allow(clippy::print_stderr, clippy::disallowed_methods, reason = "a command line tool for benchmarks")]
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
