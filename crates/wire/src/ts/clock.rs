@@ -21,7 +21,9 @@ const CONSTANT: f64 = 0.001;
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     last: Option<Sample>,
-    /// Sum of all steps that were no jumps.
+    /// Sum of all steps that were no jumps, since the beginning.
+    time: u64,
+    /// The same since it was last begun to count anew.
     elapsed: u64,
     /// Packets of the whole stream during those steps.
     packets: u64,
@@ -60,6 +62,7 @@ impl Clock {
                 self.begin(sample);
                 return;
             }
+            self.time += step;
             self.elapsed += step;
             self.packets += packets - last.packets;
             self.longest = self.longest.max(step);
@@ -87,10 +90,8 @@ impl Clock {
 
     /// Begins to count anew; where the clock stands stays known.
     pub(super) fn renew(&mut self) {
-        let last = self.last;
-        let count = self.count;
-        *self = Self { last, count, ..Self::default() };
-        if let Some(last) = last {
+        *self = Self { last: self.last, count: self.count, time: self.time, ..Self::default() };
+        if let Some(last) = self.last {
             self.begin(last);
         }
     }
@@ -127,8 +128,8 @@ impl Clock {
 
     /// Time that passed by this clock between the first and the last reference, jumps left out.
     #[must_use]
-    pub fn elapsed(&self) -> Duration {
-        ticks_time(self.elapsed)
+    pub fn time(&self) -> Duration {
+        ticks_time(self.time)
     }
 
     /// Packets of the whole stream per second of this clock.
@@ -205,7 +206,7 @@ mod tests {
         let ticks: Vec<u64> = (0..10).map(|n| (start + n * 40 * MS) % WRAP).collect();
         let clock = clock(&ticks);
         assert_eq!((clock.count(), clock.jumps(), clock.longest()), (10, 0, Some(Duration::from_millis(40))));
-        assert_eq!((clock.elapsed(), clock.packet_rate()), (Duration::from_millis(360), Some(2_500.0)));
+        assert_eq!((clock.time(), clock.packet_rate()), (Duration::from_millis(360), Some(2_500.0)));
         assert_eq!(clock.arrival_jitter(), Some(Duration::ZERO));
         assert_eq!(clock.accuracy_ns(), Some(0.0));
     }
@@ -215,7 +216,7 @@ mod tests {
         let clock = clock(&[0, 40 * MS, 80 * MS, 5_000 * MS, 5_040 * MS, 4_000 * MS, 4_200 * MS]);
         assert_eq!((clock.jumps(), clock.last_jump_ms()), (2, -1_040));
         assert_eq!(clock.longest(), Some(Duration::from_millis(200)));
-        assert_eq!(clock.elapsed(), Duration::from_millis(40 + 40 + 40 + 200));
+        assert_eq!(clock.time(), Duration::from_millis(40 + 40 + 40 + 200));
         let mut announced = Clock::default();
         announced.push(0, 0, Duration::ZERO, false);
         announced.push(9_000 * MS, 1, Duration::ZERO, true);

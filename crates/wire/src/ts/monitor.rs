@@ -228,6 +228,8 @@ pub struct Monitor {
     services: Vec<(u16, String)>,
     programs: Vec<Program>,
     totals: Totals,
+    /// Packets before the one that is looked at, since the beginning: where clocks stand.
+    place: u64,
     map_changes: u64,
     jump: u64,
     /// PID of the clock that tables are timed by.
@@ -251,6 +253,7 @@ impl Monitor {
             services: Vec::new(),
             programs: Vec::new(),
             totals: Totals::default(),
+            place: 0,
             map_changes: 0,
             jump,
             clock_pid: None,
@@ -264,6 +267,7 @@ impl Monitor {
         self.first.get_or_insert(arrival);
         self.last = arrival;
         self.totals.packets += 1;
+        self.place += 1;
         let Some(packet) = parse_packet(bytes) else {
             self.totals.odd += 1;
             return None;
@@ -282,9 +286,8 @@ impl Monitor {
         };
         let lost = self.count(slot, &packet);
         if let Some(ticks) = packet.pcr {
-            let before = self.totals.packets - 1;
             let clock = self.pids[slot].clock.get_or_insert_default();
-            clock.push(ticks, before, arrival, packet.discontinuity);
+            clock.push(ticks, self.place - 1, arrival, packet.discontinuity);
             self.clock_pid.get_or_insert(packet.pid);
         }
         let mut step = Step {
@@ -553,7 +556,7 @@ impl Monitor {
     /// Time that passed by the program clock; `None` without one.
     #[must_use]
     pub fn stream_time(&self) -> Option<Duration> {
-        self.main_clock().map(Clock::elapsed)
+        self.main_clock().map(Clock::time)
     }
 
     /// The program clock that everything is timed by.

@@ -135,6 +135,24 @@ fn tables_are_timed_by_the_program_clock_when_bytes_come_in_bursts() {
 }
 
 #[test]
+fn counting_anew_keeps_what_is_known() {
+    let clock = |counter: u8| {
+        let base = u64::from(counter) * 40 * 90;
+        let field = [0x10, (base >> 25) as u8, (base >> 17) as u8, (base >> 9) as u8, (base >> 1) as u8, 0, 0];
+        packet(VIDEO, false, counter, &field, &[1; 50])
+    };
+    let mut monitor = monitor();
+    feed(&mut monitor, &[pat(0), pmt(0), clock(0), clock(1), clock(3), pat(1)]);
+    assert_eq!((monitor.totals().continuity_errors, monitor.totals().packets), (1, 6));
+    monitor.renew();
+    assert_eq!((monitor.totals(), monitor.stream_time()), (Totals::default(), Some(Duration::from_millis(120))));
+    feed(&mut monitor, &[clock(4), pat(2), clock(5), clock(6)]);
+    assert_eq!((monitor.totals().continuity_errors, monitor.totals().packets), (0, 4));
+    assert_eq!((monitor.programs().len(), monitor.packet_rate()), (1, Some(5.0 / 0.12)));
+    assert_eq!(monitor.pat_interval().longest(), Some(Duration::ZERO), "by the arrival, which stands still");
+}
+
+#[test]
 fn time_stamps_that_jump() {
     const SECOND: u64 = 90_000;
     let times = |list: &[(u64, u8)]| {
