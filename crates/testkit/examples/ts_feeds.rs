@@ -2,11 +2,12 @@
 //! 127.0.0.1 from PORT on, each a little later than the one before it. For benchmarks: counters and clocks begin anew at the end
 //! of the file.
 
-#![allow(clippy::print_stderr, clippy::disallowed_methods, reason = "a command line tool for benchmarks")]
+#![allow(clippy::print_stderr, reason = "a command line tool for benchmarks")]
 
 use std::net::{Ipv4Addr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use wire::ts::{PACKET_BYTES, parse_packet};
 
 /// Packets in a datagram.
@@ -37,7 +38,8 @@ fn schedule(bytes: &[u8]) -> Vec<(Duration, &[u8])> {
         .collect()
 }
 
-fn main() {
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [file, port, count, rest @ ..] = args.as_slice() else {
         eprintln!("usage: ts_feeds FILE PORT COUNT [SECONDS]");
@@ -50,6 +52,7 @@ fn main() {
     let datagrams = schedule(&bytes);
     let lap = datagrams.last().expect("it is not empty").0 + Duration::from_millis(10);
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let mut ticks = tokio::time::interval(Duration::from_millis(1));
     let began = Instant::now();
     // Where each port stands: the datagram, and when its lap began.
     let mut places: Vec<(usize, Duration)> =
@@ -67,6 +70,6 @@ fn main() {
                 }
             }
         }
-        std::thread::sleep(Duration::from_millis(1));
+        ticks.tick().await;
     }
 }
