@@ -80,7 +80,7 @@ async fn mjpeg_is_measured_and_its_end_noticed() {
     let good = camera(Camera::Good).await;
     let mut session = Session::start(&of_kind("mjpeg", &good.url("http", "/")));
     let (seen, second) = session.after(4).await;
-    assert_eq!((outcome(&seen).as_str(), tracks(&seen).as_str()), ("up", "mjpeg 64x48*"));
+    assert_eq!((outcome(&seen).as_str(), tracks(&seen).as_str()), ("up", "mjpeg Baseline 64x48*"));
     assert!((20..=55).contains(&second.frames) && second.jitter_ms.is_none(), "{second:?}");
     assert_eq!(fact(&seen, "frame_bytes"), testkit::mjpeg::PICTURE.len().to_string());
     leave(session, || good.stats().open()).await;

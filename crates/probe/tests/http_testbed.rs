@@ -104,8 +104,8 @@ async fn pictures_of_motion_and_ffmpeg() {
         return;
     }
     for (url, expected, expected_tracks) in [
-        ("http://127.0.0.1:18081/", "up", "mjpeg 320x240*"),
-        ("http://viewer:s3cret@127.0.0.1:18082/", "up", "mjpeg 320x240*"),
+        ("http://127.0.0.1:18081/", "up", "mjpeg Baseline 320x240*"),
+        ("http://viewer:s3cret@127.0.0.1:18082/", "up", "mjpeg Baseline 320x240*"),
         ("http://viewer:wrong@127.0.0.1:18082/", "auth_required (first_byte)", ""),
         ("http://127.0.0.1:18082/", "auth_required (first_byte)", ""),
         ("http://127.0.0.1:18080/status/200", "no_media (media)", "mjpeg"),
@@ -133,6 +133,6 @@ async fn a_camera_named_by_its_port_alone_must_show_a_picture() {
     let target = target("http://127.0.0.1:18081/", &[]);
     assert_eq!(target.kind, "http", "nobody names the kind");
     let seen = look(&target).await;
-    assert_eq!((outcome(&seen).as_str(), tracks(&seen).as_str()), ("up", "mjpeg 320x240*"), "{:?}", seen.look);
+    assert_eq!((outcome(&seen).as_str(), tracks(&seen).as_str()), ("up", "mjpeg Baseline 320x240*"), "{:?}", seen.look);
     assert_eq!(seen.look.reading.proven, Some(Depth::Media));
 }

@@ -297,7 +297,7 @@ fn mjpeg() -> Lab {
             })
         },
         facts: &["status_code", "content_type", "frame_bytes", "peer"],
-        tracks: "mjpeg 64x48 FPS*",
+        tracks: "mjpeg Baseline 64x48 FPS*",
     }
 }
 
