@@ -21,8 +21,18 @@ use model::address::is_secret_name;
 #[must_use]
 pub fn is_secret_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    let named =
-        ["password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "stream_key", "credential"];
+    let named = [
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "token",
+        "apikey",
+        "api_key",
+        "stream_key",
+        "streamid",
+        "credential",
+    ];
     matches!(key.as_str(), "pw" | "pass" | "bearer" | "psk") || named.iter().any(|word| key.contains(word))
 }
 
