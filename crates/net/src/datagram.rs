@@ -171,6 +171,7 @@ mod tests {
         assert!(host.take().expect("open").is_none(), "strangers are not heard");
         assert!(guest.readable(soon()).await.expect("open"));
         assert_eq!(guest.take().expect("open").map(|(heard, _)| heard.to_vec()), Some(b"who".to_vec()));
+        assert!(guest.take().expect("open").is_none(), "that was all");
         assert!(!guest.readable(Instant::now()).await.expect("open"));
         drop(host);
         guest.send(b"gone?").await.expect("sent");

@@ -109,7 +109,7 @@ pub fn parse(bytes: &[u8]) -> Output {
     let mut out = Output::default();
     let mut lines = text.lines();
     let (message, values) = split(lines.next().unwrap_or_default());
-    out.message = clean(message.trim());
+    clean(message).trim().clone_into(&mut out.message);
     cut(&mut out.message);
     read_values(values.unwrap_or_default(), &mut out);
     // Below the first line there may be text, and behind the first bar in it all lines are performance data.
