@@ -300,7 +300,9 @@ fn measured_fps(times: &[u64]) -> Option<f64> {
     let near: Vec<u64> = steps.into_iter().filter(|step| step.abs_diff(usual) <= usual / 5).collect();
     let mean = near.iter().sum::<u64>() as f64 / near.len() as f64;
     let fps = CLOCK_HZ / mean;
-    fps.is_finite().then_some((fps * 1_000.0).round() / 1_000.0)
+    let fps = (fps * 1_000.0).round() / 1_000.0;
+    // Pictures that are hours apart have no rate worth a name.
+    (fps.is_finite() && fps > 0.0).then_some(fps)
 }
 
 #[cfg(test)]
@@ -310,6 +312,8 @@ mod tests {
     #[test]
     fn frame_rates_are_measured_whatever_the_order() {
         let times = |list: &[u64]| measured_fps(list);
+        let hours: Vec<u64> = (0..12).map(|n| n * 300_000_000).collect();
+        assert_eq!(times(&hours), None, "no rate is none, and never zero");
         let steady: Vec<u64> = (0..20).map(|n| 900 + n * 3_600).collect();
         assert_eq!(times(&steady), Some(25.0));
         let shuffled: Vec<u64> = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8].iter().map(|n| n * 3_003).collect();
