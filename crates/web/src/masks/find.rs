@@ -14,7 +14,8 @@ pub(crate) struct Slot {
     pub(crate) shape: String,
     /// Part of the value: empty for all of it, else the part of a URL.
     pub(crate) part: String,
-    /// Host of the URL that the secret is for; empty when there is none.
+    /// Host of the URL that the secret is for, and a blank and the host of a second one where there is one; empty when there
+    /// is none.
     pub(crate) host: String,
     /// The whole value with its secrets hidden.
     pub(crate) shown: String,
@@ -53,6 +54,8 @@ fn walk(text: &str, item: &Item, scope: &Scope<'_>, out: &mut Vec<Slot>) {
     match item {
         Item::Map(pairs) => {
             let own = item.get("url").or_else(|| item.get("host")).and_then(Item::text).map(host_of);
+            let second = item.get(SECOND).and_then(Item::text).map(urls::host);
+            let own = own.map(|first| both_hosts(&first, second.as_deref()));
             for (key, child) in pairs {
                 let next = Scope {
                     path: format!("{}.{key}", scope.path),
@@ -81,6 +84,14 @@ fn walk(text: &str, item: &Item, scope: &Scope<'_>, out: &mut Vec<Slot>) {
         Item::Scalar { text: value, range, .. } => scalar(text, value, range, scope, out),
         Item::Alias => {}
     }
+}
+
+/// Key of a URL beside `url` that the same secrets are sent to.
+pub(super) const SECOND: &str = "secondary";
+
+/// The hosts that the secrets of one target go to, as one word to compare.
+pub(super) fn both_hosts(first: &str, second: Option<&str>) -> String {
+    second.map_or_else(|| first.to_owned(), |second| format!("{first} {second}"))
 }
 
 /// The host of a URL, or the text itself where a key `host` holds no URL.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use model::conf::{Place, Problem};
 use serde_json::Value;
 
-use super::find::{Slot, apply, quote, slots};
+use super::find::{SECOND, Slot, apply, both_hosts, quote, slots};
 use super::{MASK, urls};
 
 /// Puts the secrets of `old` in place of the masks in `new`.
@@ -134,12 +134,12 @@ pub fn restore_fields(
         }
         None => Vec::new(),
     };
-    let new_host = fields.get("url").and_then(Value::as_str).map(urls::host);
+    let new_host = hosts_after(fields, &own);
     let mut problems = Vec::new();
     for (key, value) in fields.iter_mut() {
         restore_value(value, &format!("].{key}"), new_host.as_deref(), &own, &mut problems);
     }
-    // Secrets that stay in the file beside a URL that now leads elsewhere would go there too.
+    // Secrets that stay in the file beside URLs that now lead elsewhere would go there too.
     for slot in own.iter().filter(|s| s.part.is_empty() && new_host.as_ref().is_some_and(|host| *host != s.host)) {
         let key = slot.path.rsplit("].").next().unwrap_or_default();
         if !fields.contains_key(key.split('.').next().unwrap_or_default()) {
@@ -147,6 +147,21 @@ pub fn restore_fields(
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Where the secrets of a target will go once `fields` are written; `None` when that does not change.
+fn hosts_after(fields: &serde_json::Map<String, Value>, own: &[&Slot]) -> Option<String> {
+    if !fields.contains_key("url") && !fields.contains_key(SECOND) {
+        return None;
+    }
+    let old = own.iter().find(|s| s.part.is_empty()).map_or("", |s| s.host.as_str());
+    let (old_first, old_second) = old.split_once(' ').map_or((old, None), |(first, second)| (first, Some(second)));
+    let first = fields.get("url").and_then(Value::as_str).map_or_else(|| old_first.to_owned(), urls::host);
+    let second = match fields.get(SECOND) {
+        Some(value) => value.as_str().map(urls::host),
+        None => old_second.map(str::to_owned),
+    };
+    Some(both_hosts(&first, second.as_deref()))
 }
 
 fn restore_value(value: &mut Value, path: &str, host: Option<&str>, own: &[&Slot], problems: &mut Vec<Problem>) {

@@ -133,6 +133,30 @@ fn secrets_that_a_change_of_host_leaves_in_the_file_must_be_written_anew() {
 }
 
 #[test]
+fn a_second_address_is_a_host_that_secrets_go_to_as_well() {
+    let old = "targets:\n- {name: A, url: http://h1/, secondary: http://h2/, password: bbb1}\n- {name: B, url: http://h1/, password: bbb2}\n";
+    for (name, position, fields, problems) in [
+        ("A", 0, serde_json::json!({"secondary": "http://evil/"}), 1),
+        ("A", 0, serde_json::json!({"secondary": "http://evil/", "password": "***"}), 1),
+        ("A", 0, serde_json::json!({"secondary": "http://evil/", "password": "new"}), 0),
+        ("A", 0, serde_json::json!({"secondary": "http://h2/other", "password": "***"}), 0),
+        ("A", 0, serde_json::json!({"url": "http://h1/other", "password": "***"}), 0),
+        ("A", 0, serde_json::json!({"url": "http://evil/"}), 1),
+        ("B", 1, serde_json::json!({"secondary": "http://evil/"}), 1),
+        ("B", 1, serde_json::json!({"interval": "5s"}), 0),
+    ] {
+        let serde_json::Value::Object(mut map) = fields.clone() else { panic!("a map") };
+        let which = Some(Which { id: "none", name, position });
+        let found = restore_fields(&mut map, old, which).err().map_or(0, |p| p.len());
+        assert_eq!(found, problems, "{name} {fields}");
+    }
+    let hidden = hide(old);
+    assert_eq!(restore(&hidden, old).expect("nothing moved"), old);
+    let moved = hidden.replace("http://h2/", "http://evil/");
+    let _refused = restore(&moved, old).expect_err("the whole file is no way round");
+}
+
+#[test]
 fn only_comments_get_masked_lines_back() {
     let old = "# password: aaa1\ntargets:\n- name: A\n  headers:\n      Authorization: bbb1\n";
     let hidden = hide(old);
