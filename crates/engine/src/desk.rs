@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::conf::Problem;
 use model::target::TargetId;
 use model::time::{Clock, Mono};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, ConfigFile, Edit, Overrides, WriteError};
@@ -85,6 +85,8 @@ pub(crate) struct Desk {
     engine: mpsc::Sender<Ask>,
     watch: Watch,
     in_effect: Config,
+    /// Tells others of every configuration that took effect.
+    settings: watch::Sender<Arc<Config>>,
     /// As at the start: what cannot change while running is compared with it.
     started: Config,
     /// The newest candidate that was loaded: what it is, and what became of it.
@@ -118,6 +120,7 @@ impl Desk {
         engine: mpsc::Sender<Ask>,
         config: Config,
         hash: String,
+        settings: watch::Sender<Arc<Config>>,
     ) -> Self {
         Self {
             file,
@@ -128,6 +131,7 @@ impl Desk {
             watch: Watch::new(hash),
             started: config.clone(),
             in_effect: config,
+            settings,
             loaded: None,
             mark: None,
         }
@@ -250,6 +254,7 @@ impl Desk {
         self.watch.applied(hash);
         self.loaded = None;
         self.in_effect = config;
+        self.settings.send_replace(Arc::new(self.in_effect.clone()));
         for note in restart_notes(&self.started, &self.in_effect) {
             tracing::warn!("{note}");
         }

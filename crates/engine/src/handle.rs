@@ -62,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) looker: Arc<dyn Looker>,
     pub(crate) rules: Rules,
     pub(crate) started: Arc<Config>,
+    pub(crate) settings: watch::Receiver<Arc<Config>>,
     pub(crate) looks: Tasks,
     pub(crate) previews: Arc<Previews>,
     pub(crate) pushes: Pushes,
@@ -89,6 +90,12 @@ impl Handle {
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
         self.inner.parts.events.subscribe()
+    }
+
+    /// The configuration in effect, as it changes. It comes after the Board that shows its targets was published.
+    #[must_use]
+    pub fn settings(&self) -> watch::Receiver<Arc<Config>> {
+        self.inner.parts.settings.clone()
     }
 
     /// The history.

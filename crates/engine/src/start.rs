@@ -13,7 +13,7 @@ use net::task::Tasks;
 use probe::gear::Gear;
 use probe::push::Inbox;
 use store::Store;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{Config, ConfigFile, Overrides};
 use crate::desk::{DESK_QUEUE, Desk, Rules, new_config};
@@ -92,8 +92,18 @@ impl Engine {
         ends.asks.send(first).await.ok().context("the engine ended before it began")?;
         applied.await.context("the engine ended before its first board")?;
 
+        let started = Arc::new(config.clone());
+        let (told_settings, settings) = watch::channel(Arc::clone(&started));
         let (desk_tx, desk_rx) = mpsc::channel(DESK_QUEUE);
-        let desk = Desk::new(config_file, rules.clone(), Arc::clone(&clock), ends.asks.clone(), config.clone(), hash);
+        let desk = Desk::new(
+            config_file,
+            rules.clone(),
+            Arc::clone(&clock),
+            ends.asks.clone(),
+            config.clone(),
+            hash,
+            told_settings,
+        );
         tasks.spawn("configuration desk", desk.run(desk_rx, tasks.cancelled()));
         let courier = courier(Arc::clone(&inbox), ends.asks.clone(), Arc::clone(&clock), tasks.cancelled());
         tasks.spawn("calls", courier);
@@ -101,7 +111,6 @@ impl Engine {
 
         let Ends { asks, board, events } = ends;
         let engine = Self { tasks, looks: looks.clone(), asks: asks.clone(), store: store.clone() };
-        let started = Arc::new(config.clone());
         let camera = Arc::new(Lens::new(Arc::clone(&clock)));
         let previews = Previews::new(camera, Arc::clone(&clock), looks.clone());
         let handle = Handle::new(Parts {
@@ -114,6 +123,7 @@ impl Engine {
             looker,
             rules,
             started,
+            settings,
             looks,
             previews,
             pushes: Pushes::new(inbox),

@@ -4,6 +4,7 @@
 //! or a pure function of values. No I/O, no tokio, no serde, no SQL: the crates above convert at their edges.
 
 pub mod address;
+pub mod alert;
 pub mod availability;
 pub mod board;
 pub mod conf;

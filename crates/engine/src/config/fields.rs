@@ -35,7 +35,7 @@ const WATCHES: &[&str] = &["periodic", "continuous"];
 const DEPTHS: &[&str] = &["reach", "describe", "media"];
 
 /// Keys of the file itself.
-pub(super) static TOP: [Field; 7] = [
+pub(super) static TOP: &[Field] = &[
     Field::new(
         "timezone",
         TEXT,
@@ -51,7 +51,7 @@ pub(super) static TOP: [Field; 7] = [
         "Keys that every target has unless it, or one of its templates, says otherwise.",
     ),
     Field::new("templates", Type::Any, "Named sets of target keys; a target takes one with `template: name`."),
-    Field::new("targets", Type::Sections(&TARGET), "What is watched."),
+    Field::new("targets", Type::Sections(TARGET), "What is watched."),
 ];
 
 /// Keys of `server`.
@@ -137,7 +137,7 @@ pub(super) static DEFAULTS: [Field; 11] =
     [GROUP, TAGS, ENABLED, WATCH, INTERVAL, TIMEOUT, RETRIES, DEPTH, FAIL_AFTER, RECOVER_AFTER, EXPECTED];
 
 /// Keys of a target, whatever its kind.
-pub(super) static TARGET: [Field; 16] = [
+pub(super) static TARGET: &[Field] = &[
     Field::new(
         "name",
         TEXT,

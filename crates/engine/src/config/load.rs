@@ -43,8 +43,8 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
     let mut problems = Vec::new();
     let mut root = root.unwrap_or_else(Item::empty_map);
     let expansion = expand(&mut root, env);
-    let node = root.node_of(&TOP);
-    let top = Section::check(&node, &TOP, "", &mut problems);
+    let node = root.node_of(TOP);
+    let top = Section::check(&node, TOP, "", &mut problems);
 
     let timezone = top.text("timezone").unwrap_or_default();
     server::check_timezone(&timezone, top.place_of("timezone"), &mut problems);

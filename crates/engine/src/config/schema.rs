@@ -39,12 +39,12 @@ pub fn describe() -> Vec<SectionDoc> {
         fields: fields.to_vec(),
     };
     let mut all = vec![
-        section("top", "The file itself.", &TOP),
+        section("top", "The file itself.", TOP),
         section("server", "Where the dashboard and the API listen, and who may use them.", &SERVER),
         section("store", "How long history is kept.", &STORE),
         section("probing", "How many looks may be under way at once.", &PROBING),
         section("defaults", "What every target has unless it, or one of its templates, says otherwise.", &DEFAULTS),
-        section("target", "Keys of every target, whatever its kind.", &TARGET),
+        section("target", "Keys of every target, whatever its kind.", TARGET),
         section("expect", "What is expected of a target beyond that the look succeeds.", &EXPECT),
     ];
     all.extend(KINDS.iter().map(|kind| SectionDoc {
@@ -63,7 +63,7 @@ pub fn describe() -> Vec<SectionDoc> {
 /// key; what depends on several keys at once only the loader knows.
 #[must_use]
 pub fn schema() -> Value {
-    let mut root = section(&TOP);
+    let mut root = section(TOP);
     let object = |value: &mut Value, key: &str, to: Value| {
         if let Some(map) = value.as_object_mut() {
             map.insert(key.to_owned(), to);
@@ -101,7 +101,7 @@ fn given(key: &str) -> Value {
 
 /// A target: the keys of all, and those of its kind.
 fn target() -> Value {
-    let mut properties = properties(&TARGET);
+    let mut properties = properties(TARGET);
     properties.insert("kind".to_owned(), kind_names());
     let by_kind = KINDS.iter().map(|kind| {
         let fields = Value::Object(self::properties(kind.fields));

@@ -45,8 +45,8 @@ pub(super) struct Checked {
 /// Checks one target, all of it: one wrong key hides nothing about the others.
 pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Checked {
     let before = problems.len();
-    let node = only(source.item, |key| TARGET.iter().any(|f| f.key == key)).node_of(&TARGET);
-    let common = Section::check(&node, &TARGET, source.path, problems);
+    let node = only(source.item, |key| TARGET.iter().any(|f| f.key == key)).node_of(TARGET);
+    let common = Section::check(&node, TARGET, source.path, problems);
     let address = address(&common, problems);
     let kind = kind(&common, address.as_ref(), problems);
     for entry in source.item.entries().filter(|e| !TARGET.iter().any(|f| f.key == e.key)) {

@@ -1,8 +1,17 @@
 //! Who may depend on whom. Cargo already refuses cycles; this refuses the shortcuts that Cargo would allow.
 
 /// Level of every crate. A crate sees lower levels only, so crates of one level never see each other.
-const LEVELS: &[(&str, u8)] =
-    &[("model", 0), ("wire", 0), ("net", 1), ("probe", 2), ("store", 2), ("engine", 3), ("web", 4), ("streampulse", 5)];
+const LEVELS: &[(&str, u8)] = &[
+    ("model", 0),
+    ("wire", 0),
+    ("net", 1),
+    ("probe", 2),
+    ("sink", 2),
+    ("store", 2),
+    ("engine", 3),
+    ("web", 4),
+    ("streampulse", 5),
+];
 
 /// Development only: may be a dev-dependency of any crate and a dependency of none.
 const TESTKIT: &str = "testkit";
@@ -20,14 +29,14 @@ const OWNED: &[(&str, &[&str], &str)] = &[
     ("socket2", &["net"], "sockets are opened in net"),
     ("rustls", &["net", "web", "streampulse", TESTKIT], "TLS goes through net; the binary installs the provider"),
     ("tokio-rustls", &["net", "web", TESTKIT], "TLS goes through net"),
-    ("serde", &["web", "streampulse"], "serialisation lives at the edges, on types of their own"),
+    ("serde", &["sink", "web", "streampulse"], "serialisation lives at the edges, on types of their own"),
     ("saphyr-parser", &["engine", "web"], "the file is read by engine; web finds the places of secrets in its text"),
     ("argon2", &["web"], "passwords are web's"),
     ("clap", &["streampulse"], "arguments are the binary's"),
     ("anyhow", &["engine", "streampulse"], "only the run shell and the binary report without deciding"),
     (
         "tokio",
-        &["net", "probe", "engine", "web", "streampulse", TESTKIT],
+        &["net", "probe", "sink", "engine", "web", "streampulse", TESTKIT],
         "model and wire are pure, store has threads of its own",
     ),
     ("nix", &["net"], "sockets stay in net"),

@@ -134,7 +134,7 @@ fn secrets_that_a_change_of_host_leaves_in_the_file_must_be_written_anew() {
 
 #[test]
 fn a_second_address_is_a_host_that_secrets_go_to_as_well() {
-    let old = "targets:\n- {name: A, url: http://h1/, secondary: http://h2/, password: bbb1}\n- {name: B, url: http://h1/, password: bbb2}\n";
+    let old = "targets:\n- {name: A, url: http://h1/, secondary: http://h2/, password: \"bbb1\"}\n- {name: B, url: http://h1/, password: \"bbb2\"}\n";
     for (name, position, fields, problems) in [
         ("A", 0, serde_json::json!({"secondary": "http://evil/"}), 1),
         ("A", 0, serde_json::json!({"secondary": "http://evil/", "password": "***"}), 1),
