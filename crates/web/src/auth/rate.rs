@@ -68,7 +68,28 @@ impl<K: std::hash::Hash + Eq + Clone> Table<K> {
 /// Counts attempts to sign in.
 #[derive(Default)]
 pub struct Limiter {
-    tables: Mutex<(Table<IpAddr>, Table<String>)>,
+    tables: Mutex<Tables>,
+}
+
+#[derive(Default)]
+struct Tables {
+    addresses: Table<IpAddr>,
+    users: Table<String>,
+    /// Where users signed in with the right password since the start: guesses made elsewhere do not lock them out there.
+    homes: HashMap<(String, IpAddr), Mono>,
+}
+
+impl Tables {
+    /// Remembers where a user is at home; the place that was used longest ago goes when there are too many.
+    fn remember(&mut self, home: (String, IpAddr), now: Mono) {
+        if self.homes.len() >= MAX_BUCKETS
+            && !self.homes.contains_key(&home)
+            && let Some(oldest) = self.homes.iter().min_by_key(|(_, at)| at.0).map(|(key, _)| key.clone())
+        {
+            self.homes.remove(&oldest);
+        }
+        self.homes.insert(home, now);
+    }
 }
 
 impl Limiter {
@@ -78,17 +99,25 @@ impl Limiter {
     /// The time after which the next attempt is allowed.
     pub fn take(&self, address: IpAddr, user: &str, now: Mono) -> Result<(), Duration> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let (addresses, users) = &mut *tables;
-        let network = network(address);
-        addresses.take(PER_ADDRESS, network, now.0)?;
-        users.take(PER_USER, user_key(user), now.0).inspect_err(|_| addresses.give_back(PER_ADDRESS, &network))
+        let (network, key) = (network(address), user_key(user));
+        tables.addresses.take(PER_ADDRESS, network, now.0)?;
+        // At home the bucket of the address is guard enough.
+        if tables.homes.contains_key(&(key.clone(), network)) {
+            return Ok(());
+        }
+        let taken = tables.users.take(PER_USER, key, now.0);
+        taken.inspect_err(|_| tables.addresses.give_back(PER_ADDRESS, &network))
     }
 
     /// The attempt was right: it does not count.
-    pub fn succeeded(&self, address: IpAddr, user: &str) {
+    pub fn succeeded(&self, address: IpAddr, user: &str, now: Mono) {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.0.give_back(PER_ADDRESS, &network(address));
-        tables.1.give_back(PER_USER, &user_key(user));
+        let (network, key) = (network(address), user_key(user));
+        tables.addresses.give_back(PER_ADDRESS, &network);
+        if !tables.homes.contains_key(&(key.clone(), network)) {
+            tables.users.give_back(PER_USER, &key);
+        }
+        tables.remember((key, network), now);
     }
 }
 
@@ -178,7 +207,7 @@ mod tests {
         let l = Limiter::default();
         for _ in 0..100 {
             assert_eq!(l.take(ip(1), "u", at(0)), Ok(()));
-            l.succeeded(ip(1), "u");
+            l.succeeded(ip(1), "u", at(0));
         }
     }
 
@@ -193,7 +222,23 @@ mod tests {
         }
         assert!(l.take(ip(7), "w", at(0)).is_err());
         let tables = l.tables.lock().expect("not poisoned");
-        assert!(tables.0.full_at.len() <= MAX_BUCKETS && tables.1.full_at.len() <= MAX_BUCKETS);
+        assert!(tables.addresses.full_at.len() <= MAX_BUCKETS && tables.users.full_at.len() <= MAX_BUCKETS);
+    }
+
+    #[test]
+    fn guesses_from_elsewhere_do_not_lock_a_user_out_at_home() {
+        let l = Limiter::default();
+        l.take(ip(1), "owner", at(0)).expect("the first");
+        l.succeeded(ip(1), "owner", at(0));
+        let guesses = (2..100).filter(|i| l.take(ip(*i), "owner", at(1)).is_ok()).count();
+        assert_eq!(guesses, 20);
+        assert!(l.take(ip(200), "owner", at(1)).is_err(), "elsewhere the user is guarded");
+        let at_home = (0..100).filter(|_| l.take(ip(1), "Owner", at(1)).is_ok()).count();
+        assert_eq!(at_home, 10, "at home only the attempts of that address count");
+        for i in 0..10_000_u32 {
+            l.succeeded(ip(1000 + i), &format!("u{i}"), at(2));
+        }
+        assert!(l.tables.lock().expect("not poisoned").homes.len() <= MAX_BUCKETS);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub async fn sign_in(
             return Err(error);
         }
     };
-    app.limiter.succeeded(client, &body.user);
+    app.limiter.succeeded(client, &body.user, app.handle.clock().mono());
     begin(&app, &user, peer, &headers, "signed in", client).await
 }
 
@@ -97,7 +97,7 @@ pub async fn set_up(
             "the set-up token is wrong; the program printed it when it started",
         ));
     }
-    app.limiter.succeeded(client, &attempt);
+    app.limiter.succeeded(client, &attempt, app.handle.clock().mono());
     let new = NewUser { name: body.user, password: body.password.0, role: Role::Administrator, first: true };
     let user = app.crew.users.create(new, app.now()).await?;
     app.crew.setup.used();

@@ -57,7 +57,7 @@ pub async fn change(
         limited
             .map_err(|_| ApiError::new(Code::TooManyRequests, "too many attempts, try again later").retry_after(30))?;
         app.crew.users.sign_in(&name, present.0).await?;
-        app.limiter.succeeded(client, &name);
+        app.limiter.succeeded(client, &name, app.handle.clock().mono());
     }
     let what = [("role", body.role.is_some()), ("password", body.password.is_some())];
     let what: Vec<&str> = what.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect();
