@@ -12,7 +12,9 @@ use model::time::UtcMs;
 use model::verdict::Verdict;
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use crate::alerts::{self, AlertChange};
 use crate::codes;
+use crate::outbox::{self, Letter, LetterChange};
 use crate::reading_json;
 use crate::rollup::{self, Pending};
 use crate::types::{AuditRow, Write};
@@ -58,6 +60,10 @@ pub(crate) enum Job {
     Audit(AuditRow),
     /// Pause or resume.
     Pause { id: TargetId, paused: bool },
+    /// What became of alerts, and the messages that follow from it.
+    Alerts { changes: Vec<AlertChange>, letters: Vec<Letter> },
+    /// What became of a message.
+    Letter(LetterChange),
 }
 
 type Done = rusqlite::Result<()>;
@@ -106,8 +112,26 @@ impl Memory {
                 self.pause(tx, id, *paused, now)?;
                 1
             }
+            Job::Alerts { changes, letters } => {
+                self.alerts(tx, changes, now)?;
+                letters.iter().try_for_each(|letter| outbox::put(tx, letter, now))?;
+                changes.len() + letters.len()
+            }
+            Job::Letter(change) => return outbox::change(tx, change),
         };
         Ok(rows > 0)
+    }
+
+    fn alerts(&mut self, tx: &Transaction<'_>, changes: &[AlertChange], now: UtcMs) -> Done {
+        for change in changes {
+            let target = match change {
+                AlertChange::History(record) => record.target.as_ref(),
+                AlertChange::Keep { .. } | AlertChange::Forget { .. } => None,
+            };
+            let uid = target.map(|id| self.uid(tx, id, now)).transpose()?;
+            alerts::apply(tx, change, uid)?;
+        }
+        Ok(())
     }
 
     /// Writes what was summed up. To be called once, before the commit.

@@ -54,6 +54,8 @@ mod tests {
         ];
         questions.extend([true, false].map(observations::page_sql));
         questions.extend([true, false].map(incidents::page_sql));
+        questions.extend([true, false].map(crate::alerts::page_sql));
+        questions.push(crate::outbox::waiting_sql());
         for &resolution in Resolution::ALL {
             questions.extend([rollups::row_sql(resolution), rollups::edges_sql(resolution)]);
         }

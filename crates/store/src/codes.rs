@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use model::alert::Severity;
 use model::fault::FaultKind;
 use model::phase::{Phase, Phases};
 use model::status::Status;
@@ -24,6 +25,7 @@ codes!(status_code, status_of, Status {
     Paused = 4,
     Maintenance = 5,
 });
+codes!(severity_code, severity_of, Severity { Info = 0, Warning = 1, Critical = 2, });
 codes!(fault_code, fault_of, FaultKind {
     Unresolved = 0,
     Refused = 1,
@@ -208,6 +210,9 @@ mod tests {
         }
         for g in [Grade::Pass, Grade::Warn, Grade::Fail] {
             assert_eq!(grade_of(grade_code(g)), Some(g));
+        }
+        for s in Severity::ALL {
+            assert_eq!(severity_of(severity_code(*s)), Some(*s));
         }
         assert_eq!(status_of(200), None);
     }

@@ -1,5 +1,6 @@
 //! L2: history in SQLite: one writer, named readers, roll-ups, retention, check. Sees `model` only; std threads, no tokio.
 
+mod alerts;
 mod apply;
 mod ask;
 mod backup;
@@ -8,6 +9,7 @@ mod connect;
 mod error;
 mod legacy;
 mod lock;
+mod outbox;
 mod pool;
 mod queue;
 mod reading_json;
@@ -19,7 +21,9 @@ mod upgrade;
 mod verify;
 mod writer;
 
+pub use alerts::{AlertChange, AlertRecord, AlertRow};
 pub use error::StoreError;
+pub use outbox::{Letter, LetterChange, LetterRow, LetterState, OutboxCount};
 pub use store::Store;
 pub use types::{
     AuditRow, Identity, IncidentRow, ObservationRow, Opened, Resolution, Restored, Rollup, Settings, StatusChangeRow,

@@ -21,6 +21,10 @@ const PASS_EVERY: Duration = Duration::from_secs(600);
 const STEP_PAGES: i64 = 200;
 /// Free pages that are worth giving back: below it they are used again soon.
 const FREE_PAGES: i64 = 1_000;
+/// How long messages that were sent are kept: long enough to see on the page what people were told lately.
+const KEEP_SENT: Duration = Duration::from_secs(7 * 86_400);
+/// How long messages that were given up are kept for somebody to look at.
+const KEEP_DEAD: Duration = Duration::from_secs(30 * 86_400);
 /// A wall clock that runs this much ahead of the monotonic one has jumped: nothing is forgotten on its word.
 const JUMP: Duration = Duration::from_secs(86_400);
 
@@ -40,6 +44,8 @@ enum Task {
     Changes(i64),
     Rollups(&'static str),
     Incidents,
+    Alerts,
+    Letters,
     Audit,
     Texts,
     Targets,
@@ -54,6 +60,8 @@ struct Cuts {
     hours: i64,
     days: i64,
     changes: i64,
+    sent: i64,
+    dead: i64,
 }
 
 impl Retention {
@@ -87,6 +95,8 @@ impl Retention {
             hours: now.minus(self.keep.keep_hours).0,
             days: now.minus(self.keep.keep_days).0,
             changes: now.minus(self.keep.keep_changes).0,
+            sent: now.minus(KEEP_SENT).0,
+            dead: now.minus(KEEP_DEAD).0,
         }
     }
 
@@ -118,7 +128,8 @@ fn plan(db: &Connection) -> rusqlite::Result<Vec<Task>> {
         .prepare_cached("SELECT uid FROM targets ORDER BY uid")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut work = vec![Task::Pages, Task::Targets, Task::Texts, Task::Audit, Task::Incidents];
+    let mut work =
+        vec![Task::Pages, Task::Targets, Task::Texts, Task::Audit, Task::Letters, Task::Alerts, Task::Incidents];
     work.extend(["days", "hours", "minutes"].map(Task::Rollups));
     work.extend(targets.iter().map(|t| Task::Changes(*t)));
     work.extend(targets.iter().map(|t| Task::Observations(*t)));
@@ -147,6 +158,20 @@ fn step(db: &mut Connection, memory: &mut Memory, task: Task, cuts: Cuts) -> rus
                  WHERE opened_at < ?1 AND closed_at < ?1 ORDER BY opened_at LIMIT ?2)",
             )?
             .execute([cuts.changes, STEP_ROWS])?,
+        ),
+        Task::Alerts => some(
+            db.prepare_cached(
+                "DELETE FROM alerts WHERE row IN (SELECT row FROM alerts INDEXED BY alerts_by_time
+                 WHERE began_at < ?1 AND ended_at < ?1 ORDER BY began_at LIMIT ?2)",
+            )?
+            .execute([cuts.changes, STEP_ROWS])?,
+        ),
+        Task::Letters => some(
+            db.prepare_cached(
+                "DELETE FROM outbox WHERE row IN (SELECT row FROM outbox INDEXED BY outbox_done
+                 WHERE state > 0 AND ((state = 1 AND done_at < ?1) OR (state = 2 AND done_at < ?2)) LIMIT ?3)",
+            )?
+            .execute([cuts.sent, cuts.dead, STEP_ROWS])?,
         ),
         Task::Audit => some(
             // Only the oldest rows are looked at: they were appended in order.
@@ -257,6 +282,7 @@ fn targets(db: &mut Connection, memory: &mut Memory, cuts: Cuts) -> rusqlite::Re
             "SELECT uid FROM targets WHERE retired_at < ?1
              AND NOT EXISTS (SELECT 1 FROM observations WHERE target = uid)
              AND NOT EXISTS (SELECT 1 FROM incidents WHERE target = uid)
+             AND NOT EXISTS (SELECT 1 FROM alerts WHERE target = uid)
              AND NOT EXISTS (SELECT 1 FROM changes WHERE target = uid AND at >= ?1) LIMIT 1",
         )?
         .query_row([cut], |row| row.get(0))
@@ -457,7 +483,20 @@ mod tests {
             f.db.execute("INSERT INTO audit VALUES (NULL, ?1, '', '', '', '')", [DAY_ZERO + day * DAY_MS]).unwrap();
             f.db.execute("INSERT INTO texts VALUES (NULL, ?1, 20000 + ?1)", [day]).unwrap();
         }
+        for (began, ended) in [(0, Some(1)), (2, Some(9)), (3, None)] {
+            let at = |day: i64| DAY_ZERO + day * DAY_MS;
+            let sql = "INSERT INTO alerts VALUES (NULL, 'a', 'down', NULL, 1, ?1, ?2, '', NULL, NULL, '')";
+            f.db.execute(sql, params![at(began), ended.map(at)]).unwrap();
+        }
+        // Sent ones are kept for a week, dead ones for a month, waiting ones until they are something else.
+        for (state, day) in [(0, None), (1, Some(2)), (1, Some(9)), (2, Some(2)), (2, Some(-21))] {
+            let sql = "INSERT INTO outbox VALUES (NULL, 'mail', ?1, '', ?2, 0, 0, NULL, 0, ?3)";
+            let done = day.map(|day: i64| DAY_ZERO + day * DAY_MS);
+            f.db.execute(sql, params![format!("{state} {day:?}"), state, done]).unwrap();
+        }
         f.pass(10, [5, LONG, LONG, LONG, 5]);
+        assert_eq!((f.count("alerts"), f.count("outbox")), (2, 3));
+        assert_eq!(f.count("outbox WHERE state = 1 AND done_at < 1728000000000 + 3 * 86400000"), 0);
         assert_eq!(f.count("incidents"), 2, "what is open or ended lately stays");
         assert_eq!((f.count("audit"), f.count("texts")), (5, 6));
     }

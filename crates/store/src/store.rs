@@ -1,5 +1,7 @@
 //! The handle that the rest of the program holds. Owns the parts and the names of the questions, no SQL.
 
+mod alerting;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

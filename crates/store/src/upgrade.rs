@@ -22,7 +22,10 @@ pub(crate) struct Step {
 }
 
 /// Every step, in order. The last one leads to what `schema.sql` says.
-pub(crate) const STEPS: &[Step] = &[Step { to: 1, run: |tx| tx.execute_batch(include_str!("upgrade/v1.sql")) }];
+pub(crate) const STEPS: &[Step] = &[
+    Step { to: 1, run: |tx| tx.execute_batch(include_str!("upgrade/v1.sql")) },
+    Step { to: 2, run: |tx| tx.execute_batch(include_str!("upgrade/v2.sql")) },
+];
 
 /// The version of `schema.sql`.
 pub(crate) const NEWEST: i64 = STEPS.len() as i64;
@@ -132,6 +135,24 @@ mod tests {
         climb(&mut db, 0, STEPS).expect("steps run");
         assert_eq!(shape(&db).unwrap(), wanted_shape().unwrap());
         assert!(STEPS.iter().zip(1..).all(|(step, n)| step.to == n), "versions count up by one");
+    }
+
+    #[test]
+    fn a_file_of_version_1_keeps_what_is_in_it() {
+        let mut db = memory();
+        climb(&mut db, 0, &STEPS[..1]).expect("the first step runs");
+        db.execute_batch(
+            "INSERT INTO targets VALUES (7, 'gate', 'Gate', 'rtsp', 'x', 1, NULL, 0);
+             INSERT INTO changes VALUES (7, 5, 0, 2, 'refused');
+             INSERT INTO documents VALUES ('users', 'eva', '{}')",
+        )
+        .unwrap();
+        climb(&mut db, 1, STEPS).expect("the others run");
+        assert_eq!(shape(&db).unwrap(), wanted_shape().unwrap());
+        let kept = "SELECT count(*) FROM targets, changes, documents WHERE uid = target AND key = 'eva'";
+        assert_eq!(db.query_row(kept, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+        let empty = "SELECT (SELECT count(*) FROM alert_states) + (SELECT count(*) FROM alerts) + (SELECT count(*) FROM outbox)";
+        assert_eq!(db.query_row(empty, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
     }
 
     #[test]

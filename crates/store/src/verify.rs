@@ -42,6 +42,7 @@ const RULES: &[(&str, &str)] = &[
         "SELECT target || ' at ' || at FROM observations
          WHERE typeof(reason) = 'integer' AND NOT EXISTS (SELECT 1 FROM texts WHERE id = reason)",
     ),
+    ("an alert without a meaning", "SELECT alert || ' at ' || began_at FROM alerts WHERE severity NOT BETWEEN 0 AND 2"),
     (
         "an hour that is not the sum of its minutes",
         "SELECT h.target || ' at ' || h.at FROM (SELECT * FROM hours ORDER BY at DESC LIMIT 500) h
