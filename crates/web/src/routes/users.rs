@@ -22,12 +22,21 @@ pub async fn list(State(app): State<App>) -> Json<UsersDto> {
     Json(UsersDto { users: app.crew.users.list().iter().map(Into::into).collect() })
 }
 
+/// Revoking a token must end what it brought: a user that it made, or a password that it set, would outlive it.
+fn by_a_person(who: &Identity) -> ApiResult<()> {
+    match who.by {
+        Proof::Token(_) => Err(ApiError::new(Code::Forbidden, "a token cannot manage users; sign in")),
+        Proof::Session(_) | Proof::NoLogin => Ok(()),
+    }
+}
+
 /// Makes a user.
 pub async fn create(
     State(app): State<App>,
     axum::Extension(who): axum::Extension<Identity>,
     Body(body): Body<CreateUser>,
 ) -> ApiResult<Response> {
+    by_a_person(&who)?;
     let role = body.role;
     let new = NewUser { name: body.name, password: body.password.0, role, first: false };
     let user = app.crew.users.create(new, app.now()).await?;
@@ -44,6 +53,7 @@ pub async fn change(
     Segment(name): Segment,
     Body(body): Body<PatchUser>,
 ) -> ApiResult<Response> {
+    by_a_person(&who)?;
     let own = matches!(who.by, Proof::Session(_)) && who.name.eq_ignore_ascii_case(&name);
     if who.role != Role::Administrator {
         if !own || body.role.is_some() {
@@ -80,6 +90,7 @@ pub async fn remove(
     axum::Extension(who): axum::Extension<Identity>,
     Segment(name): Segment,
 ) -> ApiResult<StatusCode> {
+    by_a_person(&who)?;
     let user = app.crew.users.remove(name).await?;
     app.crew.sessions.end_all_of(&user.name).await;
     app.crew.tokens.refresh().await?;

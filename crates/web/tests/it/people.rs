@@ -120,6 +120,24 @@ async fn tokens_work_until_they_are_revoked() {
 }
 
 #[tokio::test]
+async fn a_token_leaves_nothing_behind_that_outlives_it() {
+    let rig = Rig::new().await;
+    let admin = rig.admin().await;
+    let program = rig.program(&admin, "administrator", false).await;
+    let password = "a password of twenty letters";
+    for (method, path, body) in [
+        ("POST", "/api/v1/tokens", json!({ "name": "second", "role": "viewer" })),
+        ("POST", "/api/v1/users", json!({ "name": "eve", "password": password, "role": "administrator" })),
+        ("PATCH", "/api/v1/users/root", json!({ "password": password })),
+        ("DELETE", "/api/v1/users/root", json!({})),
+    ] {
+        assert_eq!(program.send(method, path, Some(body)).await.status, 403, "{method} {path}");
+    }
+    assert_eq!(program.get("/api/v1/users").await.json()["users"].as_array().map(Vec::len), Some(1));
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn changes_are_in_the_audit_log_without_secrets() {
     let rig = Rig::new().await;
     let admin = rig.admin().await;
