@@ -51,6 +51,15 @@ pub struct TargetNow {
     pub revision: u64,
 }
 
+impl TargetNow {
+    /// What was seen last: by the session where media flows in one, else by the newest look.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Observation> {
+        let live = self.session.as_ref().and_then(|session| session.live.as_deref());
+        live.or(self.last.as_deref())
+    }
+}
+
 /// How StreamPulse itself is.
 #[derive(Clone, Debug, Default)]
 pub struct Health {

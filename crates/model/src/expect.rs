@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::reading::fact;
+use crate::reading::{FactValue, Reading, fact};
 use crate::verdict::Grade;
 
 /// Expectations of one target. `None` means "anything is fine". `warn_*` degrade, the others fail.
@@ -49,6 +49,19 @@ pub struct Measure {
     pub missed: bool,
 }
 
+impl Measure {
+    /// What a look measured, in the unit of the fact that tells it.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // rates and times, far below 2^53
+    pub fn read(&self, reading: &Reading) -> Option<f64> {
+        self.facts.iter().find_map(|fact| match reading.facts.get(fact) {
+            Some(FactValue::Int(value)) => Some(*value as f64),
+            Some(FactValue::Num(value)) => Some(*value),
+            _ => None,
+        })
+    }
+}
+
 /// Which side of a bound is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -80,35 +93,43 @@ pub struct Bound {
     pub value: f64,
 }
 
-static BITRATE: Measure = Measure {
+/// Bits of media per second, by the best fact that a kind has for it.
+pub static BITRATE: Measure = Measure {
     what: "bit rate",
     facts: &[fact::MEASURED_BITRATE_BPS, fact::SEGMENT_BITRATE_BPS, fact::SOUND_BITRATE_BPS],
     divide_by: 1_000.0,
     unit: "kbit/s",
     missed: true,
 };
-static FRAME_RATE: Measure = Measure {
+/// Pictures per second that came.
+pub static FRAME_RATE: Measure = Measure {
     what: "measured frame rate",
     facts: &[fact::MEASURED_FPS],
     divide_by: 1.0,
     unit: "frames/s",
     missed: true,
 };
-static LOSS: Measure = Measure { what: "loss", facts: &[fact::LOSS_RATIO], divide_by: 0.01, unit: "%", missed: true };
-static LATENCY: Measure =
+/// Part of the packets or echoes that did not come; the fact is a ratio.
+pub static LOSS: Measure = Measure { what: "loss", facts: &[fact::LOSS_RATIO], divide_by: 0.01, unit: "%", missed: true };
+/// Round-trip time.
+pub static LATENCY: Measure =
     Measure { what: "round-trip time", facts: &[fact::RTT_MS], divide_by: 1.0, unit: "ms", missed: true };
-static JITTER: Measure =
+/// Jitter of packets or echoes.
+pub static JITTER: Measure =
     Measure { what: "jitter", facts: &[fact::JITTER_MS], divide_by: 1.0, unit: "ms", missed: true };
-static KEYFRAMES: Measure = Measure {
+/// Longest time between two key frames.
+pub static KEYFRAMES: Measure = Measure {
     what: "key-frame interval",
     facts: &[fact::KEYFRAME_INTERVAL_MS],
     divide_by: 1.0,
     unit: "ms",
     missed: false,
 };
-static PLAYLIST_AGE: Measure =
+/// Time since a live playlist last went on.
+pub static PLAYLIST_AGE: Measure =
     Measure { what: "playlist age", facts: &[fact::PLAYLIST_AGE_MS], divide_by: 1.0, unit: "ms", missed: false };
-static LIVE_LATENCY: Measure =
+/// Age of the newest media.
+pub static LIVE_LATENCY: Measure =
     Measure { what: "live latency", facts: &[fact::LIVE_LATENCY_MS], divide_by: 1.0, unit: "ms", missed: true };
 
 const fn bound(key: &'static str, measure: &'static Measure, side: Side, grade: Grade) -> BoundKey {

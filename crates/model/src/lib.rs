@@ -17,6 +17,7 @@ pub mod live;
 pub mod observation;
 pub mod phase;
 pub mod reading;
+pub mod score;
 pub mod secret;
 pub mod status;
 pub mod target;

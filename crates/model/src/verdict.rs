@@ -145,11 +145,7 @@ fn check_bounds(bounds: &[Bound], reading: &Reading, out: &mut Vec<Reason>) {
     let mut told: Vec<&Bound> = Vec::new();
     for bound in bounds {
         let (key, measure) = (bound.of, bound.of.measure);
-        let actual = measure.facts.iter().find_map(|fact| match reading.facts.get(fact) {
-            Some(FactValue::Int(value)) => Some(*value as f64 / measure.divide_by),
-            Some(FactValue::Num(value)) => Some(value / measure.divide_by),
-            _ => None,
-        });
+        let actual = measure.read(reading).map(|value| value / measure.divide_by);
         let good = actual.is_none_or(|actual| match key.side {
             Side::Least => actual >= bound.value,
             Side::Most => actual <= bound.value,
