@@ -8,6 +8,8 @@ use model::conf::{Field, Type};
 use model::limits::{MAX_INTERVAL, MAX_RETRIES, MAX_TIMEOUT, MIN_INTERVAL, MIN_TIMEOUT, PROBES_AT_ONCE};
 use model::target::MAX_ID_BYTES;
 
+use super::score::SCORE;
+
 const DAY: Duration = Duration::from_secs(86_400);
 /// Longest a name, a group or the name of a template may be, in bytes: it stands in tables and messages.
 const MAX_NAME_BYTES: usize = 200;
@@ -52,6 +54,7 @@ pub(super) static TOP: &[Field] = &[
     ),
     Field::new("templates", Type::Any, "Named sets of target keys; a target takes one with `template: name`."),
     Field::new("targets", Type::Sections(TARGET), "What is watched."),
+    Field::new("score", Type::Section(&SCORE), "How the health score is made."),
 ];
 
 /// Keys of `server`.

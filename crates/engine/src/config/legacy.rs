@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use model::address::Address;
 use model::conf::{Field, Node, Place, Problem, Section, Type, Value, words};
+use model::score::Scoring;
 use model::target::Target;
 use probe::kinds;
 
@@ -77,7 +78,10 @@ pub(super) fn load_indexed(root: &Item, overrides: &Overrides) -> Result<(Config
     let Some(server) = server.filter(|_| problems.is_empty()) else { return Err(problems) };
     let warnings = in_order(warnings);
     let (store, limits) = (default_store(), default_limits());
-    Ok((Config { targets, server, store, timezone, limits, warnings, form: Form::Legacy2x }, indexes))
+    Ok((
+        Config { targets, server, store, timezone, limits, score: Scoring::default(), warnings, form: Form::Legacy2x },
+        indexes,
+    ))
 }
 
 fn form_warning(root: &Item) -> Problem {

@@ -7,7 +7,7 @@ use model::conf::{Problem, Section};
 use super::env::expand;
 use super::fields::{PROBING, STORE, TOP};
 use super::tree::Item;
-use super::{Config, Env, Form, Limits, Overrides, StoreSettings, legacy, parse, server, targets};
+use super::{Config, Env, Form, Limits, Overrides, StoreSettings, legacy, parse, score, server, targets};
 
 /// Reads and checks a configuration. Pure: no file is opened, no name resolved.
 ///
@@ -51,6 +51,7 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
     let server = server::server(&section(&root, "server"), overrides, &mut problems);
     let store = store(&section(&root, "store"), &mut problems);
     let limits = limits(&section(&root, "probing"), &mut problems);
+    let score = score::score(&section(&root, "score"), &mut problems);
     let mut warnings = Vec::new();
     let targets = targets::targets(&root, overrides.commands.as_deref(), &mut problems, &mut warnings);
 
@@ -62,7 +63,7 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
         return Err(vec![Problem::new(None, "server", "the section cannot be used")]);
     };
     let warnings = in_order(warnings);
-    Ok(Config { targets, server, store, timezone, limits, warnings, form: Form::Current })
+    Ok(Config { targets, server, store, timezone, limits, score, warnings, form: Form::Current })
 }
 
 /// A section of the file, or an empty one that takes all defaults.

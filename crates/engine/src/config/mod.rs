@@ -17,6 +17,7 @@ mod parse;
 mod quote;
 mod reference;
 mod schema;
+mod score;
 mod server;
 mod splice;
 mod starter;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::conf::Problem;
+use model::score::Scoring;
 use model::target::Target;
 use probe::commands::Commands;
 
@@ -60,6 +62,8 @@ pub struct Config {
     pub timezone: String,
     /// How many looks may be under way at once.
     pub limits: Limits,
+    /// How health scores are made.
+    pub score: Scoring,
     /// What is accepted but should be looked at, in the order of the file.
     pub warnings: Vec<Problem>,
     /// Which form the file has.

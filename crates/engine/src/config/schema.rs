@@ -5,12 +5,13 @@ use probe::kinds::KINDS;
 use serde_json::{Map, Value, json};
 
 use super::fields::{DEFAULTS, EXPECT, PROBING, SERVER, STORE, TARGET, TOP};
+use super::score::{SCORE, WEIGHTS};
 
 /// One section of the configuration, for forms and references.
 #[derive(Clone, Debug)]
 pub struct SectionDoc {
     /// `target` (keys of every target), `expect`, `kind:rtsp` (further keys of a kind), `top`, `server`, `store`, `probing`,
-    /// `defaults`.
+    /// `score`, `score.weights`, `defaults`.
     pub name: String,
     /// One sentence.
     pub summary: String,
@@ -43,6 +44,8 @@ pub fn describe() -> Vec<SectionDoc> {
         section("server", "Where the dashboard and the API listen, and who may use them.", &SERVER),
         section("store", "How long history is kept.", &STORE),
         section("probing", "How many looks may be under way at once.", &PROBING),
+        section("score", "How the health score, 0 to 100, is made of what was measured.", &SCORE),
+        section("score.weights", "How much each part of the health score counts.", &WEIGHTS),
         section("defaults", "What every target has unless it, or one of its templates, says otherwise.", &DEFAULTS),
         section("target", "Keys of every target, whatever its kind.", TARGET),
         section("expect", "What is expected of a target beyond that the look succeeds.", &EXPECT),

@@ -8,6 +8,7 @@ mod legacy;
 mod loading;
 mod named;
 mod push;
+mod score;
 mod surfaces;
 
 use model::conf::Problem;
