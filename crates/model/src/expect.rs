@@ -110,7 +110,8 @@ pub static FRAME_RATE: Measure = Measure {
     missed: true,
 };
 /// Part of the packets or echoes that did not come; the fact is a ratio.
-pub static LOSS: Measure = Measure { what: "loss", facts: &[fact::LOSS_RATIO], divide_by: 0.01, unit: "%", missed: true };
+pub static LOSS: Measure =
+    Measure { what: "loss", facts: &[fact::LOSS_RATIO], divide_by: 0.01, unit: "%", missed: true };
 /// Round-trip time.
 pub static LATENCY: Measure =
     Measure { what: "round-trip time", facts: &[fact::RTT_MS], divide_by: 1.0, unit: "ms", missed: true };
