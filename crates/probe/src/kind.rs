@@ -9,7 +9,7 @@ use model::address::{Address, Credentials};
 use model::conf::{Field, Node, Problem, Section, Type, Value};
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
-use model::reading::Reading;
+use model::reading::{Reading, fact};
 use model::secret::Secret;
 use model::target::Target;
 use net::attempt::Attempt;
@@ -246,6 +246,17 @@ fn collect_section(pairs: &[(String, Node)], fields: &[Field], found: &mut Vec<S
         if let Some(field) = fields.iter().find(|f| f.key == key) {
             collect_secrets(&node.value, &field.ty, found);
         }
+    }
+}
+
+/// Lists the names of what was found as a fact, each once, so that rules and charts need not read sentences.
+pub(crate) fn name_findings(reading: &mut Reading) {
+    let mut names: Vec<&str> = reading.findings.iter().map(|finding| finding.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    if !names.is_empty() {
+        let names = names.join(", ");
+        reading.text(fact::FINDINGS, names);
     }
 }
 

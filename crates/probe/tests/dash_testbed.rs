@@ -2,13 +2,12 @@
 
 mod support;
 
-use std::process::Command;
 use std::time::Duration;
 
 use model::observation::Observation;
-use model::reading::{Depth, Media, Severity};
+use model::reading::{Depth, Severity};
 use model::target::Target;
-use support::{fact, look, outcome, target, testbed, tracks, words};
+use support::{fact, ffprobe, look, outcome, target, testbed, words};
 
 const BASE: &str = "http://127.0.0.1:18080";
 
@@ -25,20 +24,6 @@ fn warnings(seen: &Observation) -> Vec<String> {
     grave.map(|f| format!("{}: {}", f.name, f.text)).collect()
 }
 
-/// What ffprobe prints of one medium, one `key=value` a line.
-fn ffprobe(url: &str, media: &str) -> Vec<String> {
-    let show = "stream=codec_name,profile,width,height,sample_rate,channels,r_frame_rate";
-    let mut command = Command::new("ffprobe");
-    command.args(["-v", "error", "-select_streams", &format!("{media}:0"), "-show_entries", show]);
-    let output = command.args(["-of", "default=nw=1", url]).output().expect("ffprobe is installed with the testbed");
-    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
-}
-
-fn value(lines: &[String], key: &str) -> String {
-    let line = lines.iter().find_map(|line| line.strip_prefix(&format!("{key}=")));
-    line.unwrap_or_default().to_owned()
-}
-
 #[tokio::test]
 async fn good_streams_are_up_with_the_facts_that_ffprobe_prints() {
     if testbed().is_none() {
@@ -49,23 +34,8 @@ async fn good_streams_are_up_with_the_facts_that_ffprobe_prints() {
         assert_eq!(outcome(&seen), "up", "{path}: {:?}", seen.look);
         assert_eq!(seen.look.reading.proven, Some(Depth::Media), "{path}");
         assert_eq!(warnings(&seen), [""; 0], "{path}");
-        let (video, audio) = (ffprobe(&format!("{BASE}{path}"), "v"), ffprobe(&format!("{BASE}{path}"), "a"));
-        let picture = seen.look.reading.track(Media::Video).expect("pictures");
-        let number = |n: Option<u32>| n.map_or(String::new(), |n| n.to_string());
-        let said = [picture.codec.clone(), picture.profile.clone().unwrap_or_default()];
-        assert_eq!(said, [value(&video, "codec_name"), value(&video, "profile")], "{path}");
-        let size = [number(picture.width), number(picture.height)];
-        assert_eq!(size, [value(&video, "width"), value(&video, "height")], "{path}");
-        let rate = value(&video, "r_frame_rate");
-        let (over, under) = rate.split_once('/').expect("a fraction");
-        let rate = over.parse::<f64>().expect("a number") / under.parse::<f64>().expect("a number");
-        assert!(picture.fps.is_some_and(|fps| (fps - rate).abs() <= rate / 100.0), "{path}: {:?}", picture.fps);
-        let sound = seen.look.reading.track(Media::Audio).expect("sound");
-        let said = [sound.codec.clone(), sound.profile.clone().unwrap_or_default()];
-        assert_eq!(said, [value(&audio, "codec_name"), value(&audio, "profile")], "{path}");
-        let shape = [number(sound.sample_rate_hz), number(sound.channels)];
-        assert_eq!(shape, [value(&audio, "sample_rate"), value(&audio, "channels")], "{path}");
-        assert!(seen.look.reading.tracks.iter().all(|t| t.proven), "{path}: {}", tracks(&seen));
+        let url = format!("{BASE}{path}");
+        ffprobe::agrees(&seen, &url, &ffprobe::tracks_of(&url, &[]));
         assert_eq!(["playlist_type", "segment_format"].map(|key| fact(&seen, key)), ["live", "fmp4"], "{path}");
         let advance = fact(&seen, "advance");
         assert!(

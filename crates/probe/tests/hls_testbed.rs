@@ -2,13 +2,12 @@
 
 mod support;
 
-use std::process::Command;
 use std::time::Duration;
 
 use model::observation::Observation;
-use model::reading::{Depth, Media};
+use model::reading::Depth;
 use model::target::Target;
-use support::{fact, look, outcome, target, testbed, tracks, words};
+use support::{fact, ffprobe, look, outcome, target, testbed, words};
 
 const BASE: &str = "http://127.0.0.1:18080";
 
@@ -22,20 +21,6 @@ fn at(path: &str, options: &[(&str, &str)]) -> Target {
 
 fn findings(seen: &Observation) -> Vec<String> {
     seen.look.reading.findings.iter().map(|f| format!("{}: {}", f.name, f.text)).collect()
-}
-
-/// What ffprobe prints of one medium: `codec,profile,width,height,rate,channels` as far as there is such a thing.
-fn ffprobe(url: &str, media: &str) -> Vec<String> {
-    let show = "stream=codec_name,profile,width,height,sample_rate,channels,r_frame_rate";
-    let mut command = Command::new("ffprobe");
-    command.args(["-v", "error", "-select_streams", &format!("{media}:0"), "-show_entries", show]);
-    let output = command.args(["-of", "default=nw=1", url]).output().expect("ffprobe is installed with the testbed");
-    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
-}
-
-fn value(lines: &[String], key: &str) -> String {
-    let line = lines.iter().find_map(|line| line.strip_prefix(&format!("{key}=")));
-    line.unwrap_or_default().to_owned()
 }
 
 #[tokio::test]
@@ -55,29 +40,11 @@ async fn good_streams_are_up_with_the_facts_that_ffprobe_prints() {
         assert_eq!(outcome(&seen), "up", "{path}: {:?}", seen.look);
         assert_eq!(seen.look.reading.proven, Some(Depth::Media), "{path}");
         assert_eq!(findings(&seen), [""; 0], "{path}");
-        let (video, audio) = (ffprobe(&format!("{BASE}{path}"), "v"), ffprobe(&format!("{BASE}{path}"), "a"));
-        let picture = seen.look.reading.track(Media::Video).expect("pictures");
-        let number = |n: Option<u32>| n.map_or(String::new(), |n| n.to_string());
-        let said = [picture.codec.clone(), picture.profile.clone().unwrap_or_default()];
-        assert_eq!(said, [value(&video, "codec_name"), value(&video, "profile")], "{path}");
-        assert_eq!(
-            [number(picture.width), number(picture.height)],
-            [value(&video, "width"), value(&video, "height")],
-            "{path}"
-        );
-        let rate = value(&video, "r_frame_rate");
-        let (over, under) = rate.split_once('/').expect("a fraction");
-        let rate = over.parse::<f64>().expect("a number") / under.parse::<f64>().expect("a number");
-        assert!(picture.fps.is_some_and(|fps| (fps - rate).abs() <= rate / 100.0), "{path}: {:?}", picture.fps);
-        let sound = seen.look.reading.track(Media::Audio).expect("sound");
-        let said = [sound.codec.clone(), sound.profile.clone().unwrap_or_default()];
-        assert_eq!(said, [value(&audio, "codec_name"), value(&audio, "profile")], "{path}");
-        assert_eq!(
-            [number(sound.sample_rate_hz), number(sound.channels)],
-            [value(&audio, "sample_rate"), value(&audio, "channels")],
-            "{path}"
-        );
-        assert!(seen.look.reading.tracks.iter().all(|t| t.proven), "{path}: {}", tracks(&seen));
+        let url = format!("{BASE}{path}");
+        let mut told = ffprobe::tracks_of(&url, &[]);
+        // It lists the tracks of every variant, those of the best one first.
+        told.dedup_by_key(|track| track.media);
+        ffprobe::agrees(&seen, &url, &told);
     }
 }
 

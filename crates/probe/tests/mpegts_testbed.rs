@@ -9,23 +9,9 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use model::reading::{Depth, Media};
-use support::{fact, look, outcome, target, testbed, tracks};
+use model::reading::Depth;
+use support::{fact, ffprobe, look, outcome, target, testbed, tracks};
 use testkit::ts::{Form, Sender};
-
-/// What ffprobe prints of one medium, line by line.
-fn ffprobe(url: &str, media: &str) -> Vec<String> {
-    let show = "stream=codec_name,profile,width,height,sample_rate,channels,r_frame_rate";
-    let mut command = Command::new("ffprobe");
-    command.args(["-v", "error", "-select_streams", &format!("{media}:0"), "-show_entries", show]);
-    let output = command.args(["-of", "default=nw=1", url]).output().expect("ffprobe is installed with the testbed");
-    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
-}
-
-fn value(lines: &[String], key: &str) -> String {
-    let line = lines.iter().find_map(|line| line.strip_prefix(&format!("{key}=")));
-    line.unwrap_or_default().to_owned()
-}
 
 #[tokio::test]
 async fn feeds_are_up_with_the_facts_that_ffprobe_prints() {
@@ -34,39 +20,13 @@ async fn feeds_are_up_with_the_facts_that_ffprobe_prints() {
     }
     for (url, transport) in [("udp://127.0.0.1:18501", "udp"), ("rtp://127.0.0.1:18504", "rtp")] {
         // One after the other: a unicast port has one listener.
-        let (video, audio) = (ffprobe(url, "v"), ffprobe(url, "a"));
+        let told = ffprobe::tracks_of(url, &[]);
         let seen = look(&target(url, &[])).await;
         assert_eq!(outcome(&seen), "up", "{url}: {:?}", seen.look);
         assert_eq!(seen.look.reading.proven, Some(Depth::Media), "{url}");
         assert!(seen.look.reading.findings.is_empty(), "{url}: {:?}", seen.look.reading.findings);
         assert_eq!((fact(&seen, "transport").as_str(), fact(&seen, "continuity_errors").as_str()), (transport, "0"));
-        let picture = seen.look.reading.track(Media::Video).expect("pictures");
-        let number = |n: Option<u32>| n.map_or(String::new(), |n| n.to_string());
-        assert_eq!(
-            [
-                &picture.codec,
-                &picture.profile.clone().unwrap_or_default(),
-                &number(picture.width),
-                &number(picture.height)
-            ],
-            ["codec_name", "profile", "width", "height"].map(|key| value(&video, key)).each_ref(),
-            "{url}"
-        );
-        let rate = value(&video, "r_frame_rate");
-        let (over, under) = rate.split_once('/').expect("a fraction");
-        let rate = over.parse::<f64>().expect("a number") / under.parse::<f64>().expect("a number");
-        assert!(picture.fps.is_some_and(|fps| (fps - rate).abs() <= rate / 100.0), "{url}: {:?}", picture.fps);
-        let sound = seen.look.reading.track(Media::Audio).expect("sound");
-        assert_eq!(
-            [
-                &sound.codec,
-                &sound.profile.clone().unwrap_or_default(),
-                &number(sound.sample_rate_hz),
-                &number(sound.channels)
-            ],
-            ["codec_name", "profile", "sample_rate", "channels"].map(|key| value(&audio, key)).each_ref(),
-            "{url}"
-        );
+        ffprobe::agrees(&seen, url, &told);
     }
 }
 

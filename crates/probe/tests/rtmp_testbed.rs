@@ -2,11 +2,10 @@
 
 mod support;
 
-use std::process::Command;
 use std::time::Duration;
 
 use model::reading::Depth;
-use support::{fact, look, outcome, target, testbed, tracks, words};
+use support::{fact, ffprobe, look, outcome, target, testbed, tracks, words};
 
 const OPEN: &str = "rtmp://127.0.0.1:11935";
 /// What ffprobe says of the clip that the testbed publishes.
@@ -52,27 +51,7 @@ async fn ffprobe_says_the_same() {
     for path in ["/live/cam", "/live/frozen", "/keyed/cam?key=letmein"] {
         let url = format!("{OPEN}{path}");
         let seen = look(&target(&url, &[])).await;
-        let entries = "stream=codec_type,codec_name,profile,width,height,avg_frame_rate,sample_rate,channels";
-        let ran = Command::new("ffprobe").args(["-v", "error", "-of", "json", "-show_entries", entries, &url]).output();
-        let json = ran.expect("ffprobe is installed with the testbed").stdout;
-        let told: serde_json::Value = serde_json::from_slice(&json).expect("ffprobe prints JSON");
-        let mut lines: Vec<String> = told["streams"]
-            .as_array()
-            .expect("streams")
-            .iter()
-            .map(|s| {
-                let text = |key: &str| s[key].as_str().unwrap_or_default().to_owned();
-                if s["codec_type"] == "video" {
-                    let fps = text("avg_frame_rate").replace("/1", "");
-                    format!("{} {} {}x{} {fps} fps*", text("codec_name"), text("profile"), s["width"], s["height"])
-                } else {
-                    let rate = text("sample_rate");
-                    format!("{} {} {rate} Hz {} ch*", text("codec_name"), text("profile"), s["channels"])
-                }
-            })
-            .collect();
-        lines.sort_by_key(|line| line.contains("Hz"));
-        assert_eq!(tracks(&seen), lines.join(" + "), "{path}");
+        ffprobe::agrees(&seen, &url, &ffprobe::tracks_of(&url, &[]));
     }
 }
 

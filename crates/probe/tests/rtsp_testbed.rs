@@ -2,55 +2,15 @@
 
 mod support;
 
-use std::process::Command;
 use std::time::Duration;
 
-use model::reading::{Depth, FactValue, Media, Track, fact as key};
-use support::{fact, look, outcome, target, testbed, tracks, words};
+use model::reading::{Depth, FactValue, fact as key};
+use support::{fact, ffprobe, look, outcome, target, testbed, tracks, words};
 
 const OPEN: &str = "rtsp://127.0.0.1:18554";
 /// What ffprobe says of the pictures and the sound that the testbed makes.
 const PICTURE: &str = "h264 Constrained Baseline 320x240 10 fps*";
 const SOUND: &str = "aac LC 48000 Hz 1 ch*";
-
-/// Longest time for one run of ffprobe, which reads several seconds of a stream.
-const FFPROBE_TIME: Duration = Duration::from_secs(30);
-
-/// The streams of `url` as ffprobe describes them.
-async fn ffprobe(url: &str) -> Vec<serde_json::Value> {
-    let mut command = Command::new("ffprobe");
-    command.args(["-v", "error", "-rtsp_transport", "tcp", "-timeout", "10000000", "-print_format", "json"]);
-    command.args(["-show_streams", url]);
-    let running = tokio::task::spawn_blocking(move || command.output().expect("the testbed installs ffprobe"));
-    let output = tokio::time::timeout(FFPROBE_TIME, running).await.expect("in time").expect("no panic");
-    assert!(output.status.success(), "{url}: {output:?}");
-    let mut said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON as asked for");
-    said["streams"].as_array_mut().map(std::mem::take).expect("a list of streams")
-}
-
-/// What ffprobe says of one stream, in the words of [`Track`].
-fn as_track(stream: &serde_json::Value) -> Track {
-    let number = |key: &str| stream[key].as_u64().and_then(|n| u32::try_from(n).ok());
-    let media = match stream["codec_type"].as_str() {
-        Some("video") => Media::Video,
-        Some("audio") => Media::Audio,
-        _ => Media::Data,
-    };
-    let rate = stream["r_frame_rate"].as_str().and_then(|text| text.split_once('/')).and_then(|(n, d)| {
-        let (n, d): (f64, f64) = (n.parse().ok()?, d.parse().ok()?);
-        (d > 0.0).then_some(n / d)
-    });
-    Track {
-        profile: stream["profile"].as_str().map(str::to_owned),
-        width: number("width"),
-        height: number("height"),
-        fps: rate,
-        sample_rate_hz: stream["sample_rate"].as_str().and_then(|hz| hz.parse().ok()),
-        channels: number("channels"),
-        proven: true,
-        ..Track::new(media, stream["codec_name"].as_str().unwrap_or_default())
-    }
-}
 
 #[tokio::test]
 async fn tracks_are_what_ffprobe_says_in_the_same_run() {
@@ -59,12 +19,9 @@ async fn tracks_are_what_ffprobe_says_in_the_same_run() {
     }
     for (path, expected) in [("h264", 2), ("h265", 1), ("720p", 2), ("mjpeg", 1), ("audio", 1)] {
         let url = format!("{OPEN}/{path}");
-        let truth: Vec<_> = ffprobe(&url).await.iter().map(as_track).collect();
+        let truth = ffprobe::tracks_of(&url, &["-rtsp_transport", "tcp", "-timeout", "10000000"]);
         assert_eq!(truth.len(), expected, "{path}: {truth:?}");
-        let seen = look(&target(&url, &[])).await;
-        // The bit rate is what the description declares, of which ffprobe knows nothing.
-        let ours = seen.look.reading.tracks.iter().cloned().map(|track| Track { bitrate_bps: None, ..track });
-        assert_eq!(ours.collect::<Vec<_>>(), truth, "{path}");
+        ffprobe::agrees(&look(&target(&url, &[])).await, &url, &truth);
     }
 }
 

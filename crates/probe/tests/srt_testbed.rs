@@ -11,7 +11,7 @@ use model::observation::Observation;
 use model::reading::Depth;
 use net::clock::SystemClock;
 use probe::run::Prober;
-use support::{fact, look, outcome, target, testbed, tracks, words};
+use support::{fact, ffprobe, look, outcome, target, testbed, tracks, words};
 use testkit::datagram::closed;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -100,26 +100,7 @@ async fn ffprobe_says_the_same() {
         return;
     }
     let seen = look_in_turn(OPEN, &[]).await;
-    let entries = "stream=codec_type,codec_name,profile,width,height,avg_frame_rate,sample_rate,channels";
-    let ran = Command::new("ffprobe").args(["-v", "error", "-of", "json", "-show_entries", entries, OPEN]).output();
-    let json = ran.expect("ffprobe is installed with the testbed").stdout;
-    let told: serde_json::Value = serde_json::from_slice(&json).expect("ffprobe prints JSON");
-    let mut lines: Vec<String> = told["streams"]
-        .as_array()
-        .expect("streams")
-        .iter()
-        .map(|s| {
-            let text = |key: &str| s[key].as_str().unwrap_or_default().to_owned();
-            if s["codec_type"] == "video" {
-                let fps = text("avg_frame_rate").replace("/1", "");
-                format!("{} {} {}x{} {fps} fps*", text("codec_name"), text("profile"), s["width"], s["height"])
-            } else {
-                format!("{} {} {} Hz {} ch*", text("codec_name"), text("profile"), text("sample_rate"), s["channels"])
-            }
-        })
-        .collect();
-    lines.sort_by_key(|line| line.contains("Hz"));
-    assert_eq!(tracks(&seen), lines.join(" + "));
+    ffprobe::agrees(&seen, OPEN, &ffprobe::tracks_of(OPEN, &[]));
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ use super::hls::advance::next_poll;
 use super::hls::choose::Choice;
 use super::hls::get::{self, Got};
 use super::hls::lint::seconds;
-use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, options_node};
+use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, name_findings, options_node};
 
 /// Largest manifest: a day of segments of two seconds, each on a line of its own, for several representations.
 const MAX_MPD_BYTES: usize = 4 * 1024 * 1024;
@@ -159,13 +159,7 @@ impl Dash {
 
     async fn look(&self, at: &mut Attempt<'_>, reading: &mut Reading) -> Result<(), Fault> {
         let ended = self.examine(at, reading).await;
-        let mut names: Vec<&str> = reading.findings.iter().map(|finding| finding.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        if !names.is_empty() {
-            let names = names.join(", ");
-            reading.text(fact::FINDINGS, names);
-        }
+        name_findings(reading);
         ended
     }
 

@@ -37,7 +37,7 @@ use self::lint::seconds;
 use self::memory::Memory;
 use self::segment::Place;
 use self::streams::{Role, Stream};
-use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, options_node};
+use crate::kind::{AUTH_FIELDS, BoxFuture, Kind, Probe, address_of, join_fields, name_findings, options_node};
 
 /// A playlist that did not advance for this many target durations is stale: a server must add a segment within it
 /// (RFC 8216 section 6.2.1).
@@ -174,13 +174,7 @@ impl Hls {
         reading: &mut Reading,
     ) -> Result<(), Fault> {
         let ended = self.examine(at, address, reading).await;
-        let mut names: Vec<&str> = reading.findings.iter().map(|finding| finding.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        if !names.is_empty() {
-            let names = names.join(", ");
-            reading.text(fact::FINDINGS, names);
-        }
+        name_findings(reading);
         ended
     }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 #![allow(clippy::print_stderr, reason = "a skipped test must be seen")]
 
+pub(crate) mod ffprobe;
 pub(crate) mod held;
 pub(crate) mod peer;
 
