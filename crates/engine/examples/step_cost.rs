@@ -37,6 +37,7 @@ fn target(i: usize) -> Result<Arc<Target>, String> {
         rules: StatusRules::default(),
         expect: Expectations::default(),
         options: Options::default(),
+        parents: Vec::new(),
     }))
 }
 

@@ -46,6 +46,7 @@ pub(crate) fn target_at(name: &str, host: &str, change: impl FnOnce(&mut Target)
         rules: StatusRules { fail_after: 2, recover_after: 1 },
         expect: Expectations::default(),
         options: Options::default(),
+        parents: Vec::new(),
     };
     change(&mut target);
     Arc::new(target)

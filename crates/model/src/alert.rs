@@ -1,8 +1,22 @@
-//! Alerts as values: how grave one is and what people are told. Decides nothing and delivers nothing.
+//! Alerts as values: rules and what they watch for, planned work, how alerts are now, and what people are told. Decides
+//! nothing over time and delivers nothing.
 
+mod board;
+mod maintenance;
+mod measure;
 mod notification;
+mod rule;
+mod settings;
 
+pub use board::{About, Ack, AlertBoard, AlertNow, AlertPast, AlertPhase, Held, MAX_PAST, Mute, WindowNow};
+pub use maintenance::{Cron, MonthDay, Schedule, Span, Window};
+pub use measure::{MEASURES, Measure, Source};
 pub use notification::{Notification, Stage, Subject};
+pub use rule::{Condition, Level, Rule, Scope, Side, Truth};
+pub use settings::{
+    AlertSettings, CERTIFICATE_WITHIN, FLAP_CHANGES, FLAP_QUIET, FLAP_WITHIN, Flapping, GROUP_WINDOW, LIMIT,
+    LIMIT_WITHIN, default_rules,
+};
 
 use crate::phase::words;
 

@@ -130,6 +130,8 @@ pub struct Target {
     pub expect: Expectations,
     /// Settings of its kind.
     pub options: Options,
+    /// Targets without which this one cannot work: while one of them is down, it explains why this one is.
+    pub parents: Vec<TargetId>,
 }
 
 #[cfg(test)]

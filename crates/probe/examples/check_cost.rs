@@ -46,6 +46,7 @@ fn target(url: &str, kind: Option<&str>) -> Target {
         rules: model::status::StatusRules::default(),
         expect: model::expect::Expectations::default(),
         options: Options::default(),
+        parents: Vec::new(),
     }
 }
 

@@ -72,6 +72,7 @@ fn target(url: &str) -> Target {
         rules: model::status::StatusRules::default(),
         expect: model::expect::Expectations::default(),
         options: Options(options.into_iter().collect()),
+        parents: Vec::new(),
     }
 }
 

@@ -98,7 +98,7 @@ pub const HOLD_FIELDS: [Field; 1] = [Field::new(
 .default("1500ms")];
 
 /// Keys of a target that every kind has and the loader owns: no kind may use one of them for itself.
-pub const COMMON_KEYS: [&str; 17] = [
+pub const COMMON_KEYS: [&str; 18] = [
     "id",
     "name",
     "url",
@@ -111,6 +111,7 @@ pub const COMMON_KEYS: [&str; 17] = [
     "timeout",
     "retries",
     "depth",
+    "parents",
     "fail_after",
     "recover_after",
     "expect",

@@ -208,6 +208,7 @@ pub(super) mod tests {
             rules: StatusRules::default(),
             expect: Expectations::default(),
             options: Options(BTreeMap::from([password])),
+            parents: Vec::new(),
         }
     }
 

@@ -83,6 +83,7 @@ fn example(kind: &'static Kind) -> Target {
         rules: StatusRules::default(),
         expect: Expectations::default(),
         options: Options(own),
+        parents: Vec::new(),
     }
 }
 

@@ -8,6 +8,8 @@ use model::conf::{Field, Type};
 use model::limits::{MAX_INTERVAL, MAX_RETRIES, MAX_TIMEOUT, MIN_INTERVAL, MIN_TIMEOUT, PROBES_AT_ONCE};
 use model::target::MAX_ID_BYTES;
 
+use super::alerts::{ALERTS, CONNECTIVITY};
+use super::maintenance::WINDOW;
 use super::score::SCORE;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -20,8 +22,8 @@ const MAX_KEEP: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// Most looks in a row that a threshold may ask for.
 const MAX_THRESHOLD: i64 = 1000;
 
-const TEXT: Type = Type::Text { max: MAX_NAME_BYTES };
-const TAG: Type = Type::Text { max: MAX_TAG_BYTES };
+pub(super) const TEXT: Type = Type::Text { max: MAX_NAME_BYTES };
+pub(super) const TAG: Type = Type::Text { max: MAX_TAG_BYTES };
 const LOOK: Type = Type::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT };
 const CERT: Type = Type::Duration { min: Duration::ZERO, max: MAX_KEEP };
 const PIXELS: Type = Type::Integer { min: 1, max: 65_535 };
@@ -55,6 +57,13 @@ pub(super) static TOP: &[Field] = &[
     Field::new("templates", Type::Any, "Named sets of target keys; a target takes one with `template: name`."),
     Field::new("targets", Type::Sections(TARGET), "What is watched."),
     Field::new("score", Type::Section(&SCORE), "How the health score is made."),
+    Field::new("alerts", Type::Section(&ALERTS), "What people are told of, how often, and through which channels."),
+    Field::new(
+        "maintenance",
+        Type::Sections(WINDOW),
+        "Planned work, during which nothing is judged and nobody is told.",
+    ),
+    Field::new("connectivity", Type::Section(&CONNECTIVITY), "How StreamPulse knows that it has a network itself."),
 ];
 
 /// Keys of `server`.
@@ -129,6 +138,11 @@ const RECOVER_AFTER: Field = Field::new(
     "Good looks in a row until the target is up again.",
 )
 .default("1");
+const PARENTS: Field = Field::new(
+    "parents",
+    Type::List(&Type::Text { max: MAX_ID_BYTES }),
+    "Ids of targets without which this one cannot work, such as the router it is behind. While one of them is down, people are told of that one alone, with what it explains.",
+);
 const EXPECTED: Field = Field::new(
     "expect",
     Type::Section(&EXPECT),
@@ -136,8 +150,8 @@ const EXPECTED: Field = Field::new(
 );
 
 /// Keys of `defaults`, which are also those of every target.
-pub(super) static DEFAULTS: [Field; 11] =
-    [GROUP, TAGS, ENABLED, WATCH, INTERVAL, TIMEOUT, RETRIES, DEPTH, FAIL_AFTER, RECOVER_AFTER, EXPECTED];
+pub(super) static DEFAULTS: [Field; 12] =
+    [GROUP, TAGS, ENABLED, WATCH, INTERVAL, TIMEOUT, RETRIES, DEPTH, FAIL_AFTER, RECOVER_AFTER, PARENTS, EXPECTED];
 
 /// Keys of a target, whatever its kind.
 pub(super) static TARGET: &[Field] = &[
@@ -173,6 +187,7 @@ pub(super) static TARGET: &[Field] = &[
     DEPTH,
     FAIL_AFTER,
     RECOVER_AFTER,
+    PARENTS,
     EXPECTED,
 ];
 

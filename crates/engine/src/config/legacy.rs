@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use model::address::Address;
+use model::alert::AlertSettings;
 use model::conf::{Field, Node, Place, Problem, Section, Type, Value, words};
 use model::score::Scoring;
 use model::target::Target;
@@ -78,10 +79,9 @@ pub(super) fn load_indexed(root: &Item, overrides: &Overrides) -> Result<(Config
     let Some(server) = server.filter(|_| problems.is_empty()) else { return Err(problems) };
     let warnings = in_order(warnings);
     let (store, limits) = (default_store(), default_limits());
-    Ok((
-        Config { targets, server, store, timezone, limits, score: Scoring::default(), warnings, form: Form::Legacy2x },
-        indexes,
-    ))
+    let (score, alerts) = (Scoring::default(), AlertSettings::default());
+    let config = Config { targets, server, store, timezone, limits, score, alerts, warnings, form: Form::Legacy2x };
+    Ok((config, indexes))
 }
 
 fn form_warning(root: &Item) -> Problem {

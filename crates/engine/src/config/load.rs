@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use model::conf::{Problem, Section};
 
+use super::alerts::{self, Known};
 use super::env::expand;
 use super::fields::{PROBING, STORE, TOP};
 use super::tree::Item;
@@ -54,6 +55,7 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
     let score = score::score(&section(&root, "score"), &mut problems);
     let mut warnings = Vec::new();
     let targets = targets::targets(&root, overrides.commands.as_deref(), &mut problems, &mut warnings);
+    let alerts = alerts::alerts(&root, &Known::new(&targets, &root, &timezone), &mut problems, &mut warnings);
 
     let problems = in_order(expansion.clean(problems, &mut warnings));
     if !problems.is_empty() {
@@ -63,11 +65,11 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
         return Err(vec![Problem::new(None, "server", "the section cannot be used")]);
     };
     let warnings = in_order(warnings);
-    Ok(Config { targets, server, store, timezone, limits, score, warnings, form: Form::Current })
+    Ok(Config { targets, server, store, timezone, limits, score, alerts, warnings, form: Form::Current })
 }
 
 /// A section of the file, or an empty one that takes all defaults.
-fn section(root: &Item, key: &str) -> Item {
+pub(super) fn section(root: &Item, key: &str) -> Item {
     root.get(key).filter(|item| !item.is_null()).cloned().unwrap_or_else(Item::empty_map)
 }
 

@@ -3,14 +3,17 @@
 //! Owns the form of `streampulse.yaml`, the StreamPulse 2.x form, and the file itself ([`ConfigFile`]). Everything except
 //! [`ConfigFile`] is a pure function of text and environment. Never starts or stops anything: that is reconciling.
 
+mod alerts;
 mod commands;
 mod edit;
 pub mod ends;
 mod env;
+mod family;
 mod fields;
 mod file;
 mod legacy;
 mod load;
+mod maintenance;
 mod mask;
 mod named_files;
 mod parse;
@@ -31,6 +34,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::alert::AlertSettings;
 use model::conf::Problem;
 use model::score::Scoring;
 use model::target::Target;
@@ -64,6 +68,8 @@ pub struct Config {
     pub limits: Limits,
     /// How health scores are made.
     pub score: Scoring,
+    /// What people are told of: rules, planned work, and how StreamPulse knows its own network.
+    pub alerts: AlertSettings,
     /// What is accepted but should be looked at, in the order of the file.
     pub warnings: Vec<Problem>,
     /// Which form the file has.

@@ -59,6 +59,8 @@ fn section(doc: &SectionDoc, out: &mut String) {
         (Some(kind), _) => format!("Kind `{kind}`"),
         (None, "top") => "Top level".to_owned(),
         (None, "target") => "Targets: `targets[]`".to_owned(),
+        (None, "rule") => "Rules: `alerts.rules[]`".to_owned(),
+        (None, "window") => "Planned work: `maintenance[]`".to_owned(),
         (None, "expect") => "Expectations: `targets[].expect`".to_owned(),
         (None, name) => format!("`{name}`"),
     };

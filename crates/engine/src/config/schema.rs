@@ -4,7 +4,9 @@ use model::conf::{Field, Type, words};
 use probe::kinds::KINDS;
 use serde_json::{Map, Value, json};
 
+use super::alerts::{ALERTS, CONNECTIVITY, RULE};
 use super::fields::{DEFAULTS, EXPECT, PROBING, SERVER, STORE, TARGET, TOP};
+use super::maintenance::WINDOW;
 use super::score::{SCORE, WEIGHTS};
 
 /// One section of the configuration, for forms and references.
@@ -49,6 +51,18 @@ pub fn describe() -> Vec<SectionDoc> {
         section("defaults", "What every target has unless it, or one of its templates, says otherwise.", &DEFAULTS),
         section("target", "Keys of every target, whatever its kind.", TARGET),
         section("expect", "What is expected of a target beyond that the look succeeds.", &EXPECT),
+        section("alerts", "What people are told of, how often, and through which channels.", &ALERTS),
+        section(
+            "rule",
+            "One rule. It has exactly one of `status`, `fault`, `reading`, `certificate`, `sink` and `own`; without `targets`, `groups` and `tags` it is for all targets.",
+            RULE,
+        ),
+        section(
+            "window",
+            "Planned work. It has `from` and `until` with dates (once), `days` (weekly), `day` (monthly), or `cron`.",
+            WINDOW,
+        ),
+        section("connectivity", "How StreamPulse knows that it has a network itself.", &CONNECTIVITY),
     ];
     all.extend(KINDS.iter().map(|kind| SectionDoc {
         name: format!("kind:{}", kind.name),

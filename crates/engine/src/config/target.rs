@@ -92,10 +92,30 @@ pub(super) fn target(source: &Source<'_>, problems: &mut Vec<Problem>, warnings:
         },
         expect,
         options,
+        parents: parents(&common, source, problems),
     };
     build(&target, source, (before, address.is_some()), problems, warnings);
     checked.target = (problems.len() == before).then_some(target);
     checked
+}
+
+/// The ids of its parents; whether they exist is known when all targets are.
+fn parents(common: &Section<'_>, source: &Source<'_>, problems: &mut Vec<Problem>) -> Vec<TargetId> {
+    let own = common.text("id").or_else(|| common.text("name").map(|n| TargetId::from_name(&n).as_str().to_owned()));
+    let mut found: Vec<TargetId> = Vec::new();
+    for text in common.texts("parents") {
+        match TargetId::parse(&text) {
+            // What templates and defaults say of all is not meant for the one they name.
+            Ok(id) if own.as_deref() == Some(id.as_str()) && !(source.own)("parents") => {}
+            Ok(id) if found.contains(&id) => {}
+            Ok(id) => found.push(id),
+            Err(message) => {
+                let problem = Problem::new(common.place_of("parents"), common.path_of("parents"), message);
+                problems.push(problem.with_remedy("write the ids of other targets, such as `parents: [router]`"));
+            }
+        }
+    }
+    found
 }
 
 /// An address that a kind accepts, in place of one that is wrong and was told.

@@ -10,6 +10,7 @@ use probe::commands::Commands;
 use probe::kind::Kind;
 use probe::kinds::{self, KINDS};
 
+use super::family::Family;
 use super::fields::{DEFAULTS, EXPECT, TARGET};
 use super::target;
 use super::tree::{Body, Entry, Item, Origin};
@@ -40,6 +41,7 @@ pub(super) fn targets(
         return Vec::new();
     }
     let mut taken = Taken::default();
+    let mut family = Family::default();
     let mut found = Vec::with_capacity(items.len());
     for (i, item) in items.iter().enumerate() {
         let path = format!("targets[{i}]");
@@ -60,8 +62,12 @@ pub(super) fn targets(
         if let Some(token) = target.as_ref().and_then(probe::push::token_of) {
             taken.check_token(&token, &effective, &path, problems);
         }
+        if let Some(target) = &target {
+            family.add(target, &effective, &path);
+        }
         found.extend(target);
     }
+    family.check(|id| taken.ids.contains_key(id), problems);
     found
 }
 

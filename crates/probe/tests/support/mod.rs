@@ -43,6 +43,7 @@ pub(crate) fn target(url: &str, options: &[(&str, &str)]) -> Target {
         rules: StatusRules::default(),
         expect: Expectations::default(),
         options: Options(options.iter().map(|(k, v)| ((*k).to_owned(), Value::Str((*v).to_owned()))).collect()),
+        parents: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the configuration at its boundaries: text to configuration or problems, edits to text, files on disk.
 
+mod alerts;
 mod commands;
 mod edits;
 mod files;
