@@ -5,4 +5,5 @@
 //! one is stands in the [`registry::Registry`]. Nothing here judges, and nothing here knows the store or the engine.
 
 pub mod channel;
+pub mod influx;
 pub mod registry;
