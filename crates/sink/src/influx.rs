@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use model::board::Board;
 use model::event::{Event, What};
+use model::score::Scoring;
 use model::time::{Clock, UtcMs};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -74,6 +75,8 @@ pub struct Sources {
     pub board: watch::Receiver<Arc<Board>>,
     /// Begins to listen to events.
     pub events: Box<dyn Fn() -> broadcast::Receiver<Arc<Event>> + Send + Sync>,
+    /// How scores are made now.
+    pub scoring: Box<dyn Fn() -> Scoring + Send + Sync>,
     /// Figures of the process.
     pub vitals: Box<dyn Fn() -> BoxFuture<'static, Vitals> + Send + Sync>,
     /// The process's clock.
@@ -221,7 +224,11 @@ async fn collect(
                 match &event.what {
                     What::Observed(seen, verdict) => {
                         own.looks += 1;
-                        push(board.get(&seen.target).and_then(|now| scribe.look(now, seen, verdict)));
+                        push(
+                            board
+                                .get(&seen.target)
+                                .and_then(|now| scribe.look(now, seen, verdict, &(sources.scoring)())),
+                        );
                     }
                     What::StatusChanged(id, change) => {
                         push(board.get(id).and_then(|now| scribe.change(now, change)));

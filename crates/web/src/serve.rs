@@ -13,6 +13,7 @@ use engine::config::Config;
 use engine::handle::Handle;
 use model::secret::Secret;
 use net::task::Tasks;
+use sink::registry::Registry;
 use tokio::sync::{Semaphore, watch};
 
 use crate::auth::accounts::Users;
@@ -37,6 +38,8 @@ use crate::tls::Certificate;
 pub struct Options {
     /// Whether this is the demonstration: the page says so, and login may be off on any address.
     pub demo: bool,
+    /// How sinks and channels are.
+    pub sinks: Registry,
 }
 
 /// The server is up.

@@ -252,11 +252,23 @@ impl Loaded {
             Edit::Set { path, .. } => first_key(path),
             _ => "",
         };
-        let same = (touched == "timezone" || old.timezone == new.timezone)
-            && (touched == "server" || old.server == new.server)
-            && (touched == "store" || old.store == new.store)
-            && (touched == "probing" || old.limits == new.limits);
-        if same && expected == got && old.form == new.form {
+        // Everything but the targets, which were compared above, and what the edit means.
+        let rest = |config: &Config| Config { targets: Vec::new(), warnings: Vec::new(), ..config.clone() };
+        let (old, mut new) = (rest(old), rest(new));
+        // Rules and windows name targets and stand in the zone of the file, so that they follow those.
+        if ["", "timezone", "defaults", "templates", "alerts", "maintenance", "connectivity"].contains(&touched) {
+            new.alerts.clone_from(&old.alerts);
+        }
+        match touched {
+            "timezone" => new.timezone.clone_from(&old.timezone),
+            "server" => new.server.clone_from(&old.server),
+            "store" => new.store.clone_from(&old.store),
+            "probing" => new.limits = old.limits,
+            "score" => new.score = old.score,
+            "influxdb" => new.influxdb.clone_from(&old.influxdb),
+            _ => {}
+        }
+        if old == new && expected == got {
             return Ok(());
         }
         Err(refuse("", ("the edit would change more than it should".to_owned(), "edit the file by hand")))

@@ -9,6 +9,7 @@ use model::limits::{MAX_INTERVAL, MAX_RETRIES, MAX_TIMEOUT, MIN_INTERVAL, MIN_TI
 use model::target::MAX_ID_BYTES;
 
 use super::alerts::{ALERTS, CONNECTIVITY};
+use super::influxdb::INFLUXDB;
 use super::maintenance::WINDOW;
 use super::score::SCORE;
 
@@ -64,6 +65,11 @@ pub(super) static TOP: &[Field] = &[
         "Planned work, during which nothing is judged and nobody is told.",
     ),
     Field::new("connectivity", Type::Section(&CONNECTIVITY), "How StreamPulse knows that it has a network itself."),
+    Field::new(
+        "influxdb",
+        Type::Section(INFLUXDB),
+        "Where looks and changes are written to by the line protocol of InfluxDB.",
+    ),
 ];
 
 /// Keys of `server`.

@@ -80,7 +80,18 @@ pub(super) fn load_indexed(root: &Item, overrides: &Overrides) -> Result<(Config
     let warnings = in_order(warnings);
     let (store, limits) = (default_store(), default_limits());
     let (score, alerts) = (Scoring::default(), AlertSettings::default());
-    let config = Config { targets, server, store, timezone, limits, score, alerts, warnings, form: Form::Legacy2x };
+    let config = Config {
+        targets,
+        server,
+        store,
+        timezone,
+        limits,
+        score,
+        alerts,
+        influxdb: None,
+        warnings,
+        form: Form::Legacy2x,
+    };
     Ok((config, indexes))
 }
 

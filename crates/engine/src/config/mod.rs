@@ -11,6 +11,7 @@ mod env;
 mod family;
 mod fields;
 mod file;
+mod influxdb;
 mod legacy;
 mod load;
 mod maintenance;
@@ -70,6 +71,8 @@ pub struct Config {
     pub score: Scoring,
     /// What people are told of: rules, planned work, and how StreamPulse knows its own network.
     pub alerts: AlertSettings,
+    /// Where looks are written to by the line protocol of InfluxDB.
+    pub influxdb: Option<Arc<sink::influx::Settings>>,
     /// What is accepted but should be looked at, in the order of the file.
     pub warnings: Vec<Problem>,
     /// Which form the file has.

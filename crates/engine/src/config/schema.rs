@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::alerts::{ALERTS, CONNECTIVITY, RULE};
 use super::fields::{DEFAULTS, EXPECT, PROBING, SERVER, STORE, TARGET, TOP};
+use super::influxdb::INFLUXDB;
 use super::maintenance::WINDOW;
 use super::score::{SCORE, WEIGHTS};
 
@@ -13,7 +14,7 @@ use super::score::{SCORE, WEIGHTS};
 #[derive(Clone, Debug)]
 pub struct SectionDoc {
     /// `target` (keys of every target), `expect`, `kind:rtsp` (further keys of a kind), `top`, `server`, `store`, `probing`,
-    /// `score`, `score.weights`, `defaults`.
+    /// `score`, `score.weights`, `influxdb`, `defaults`.
     pub name: String,
     /// One sentence.
     pub summary: String,
@@ -48,6 +49,11 @@ pub fn describe() -> Vec<SectionDoc> {
         section("probing", "How many looks may be under way at once.", &PROBING),
         section("score", "How the health score, 0 to 100, is made of what was measured.", &SCORE),
         section("score.weights", "How much each part of the health score counts.", &WEIGHTS),
+        section(
+            "influxdb",
+            "Writes every look, every change of status and figures of StreamPulse itself to InfluxDB, or to what speaks its line protocol. Without the section nothing is written.",
+            INFLUXDB,
+        ),
         section("defaults", "What every target has unless it, or one of its templates, says otherwise.", &DEFAULTS),
         section("target", "Keys of every target, whatever its kind.", TARGET),
         section("expect", "What is expected of a target beyond that the look succeeds.", &EXPECT),

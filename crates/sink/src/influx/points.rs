@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::board::{Board, TargetNow};
+use model::expect::BITRATE;
 use model::observation::Observation;
 use model::reading::{FactValue, Media, fact};
+use model::score::{Scoring, score};
 use model::status::{Status, StatusChange};
 use model::target::TargetId;
 use model::time::UtcMs;
@@ -20,15 +22,8 @@ use super::settings::Settings;
 /// clock was set, and what it says now is meant.
 const NUDGE_MS: i64 = 1000;
 
-/// Facts that tell the bit rate of a stream, the best first: measured, by what was received, by what an encoder says.
-const BITRATES: [&str; 6] = [
-    fact::MEASURED_BITRATE_BPS,
-    fact::TS_BITRATE_BPS,
-    fact::SRT_RECEIVE_BPS,
-    fact::SEGMENT_BITRATE_BPS,
-    fact::SOUND_BITRATE_BPS,
-    fact::ENCODER_BITRATE_BPS,
-];
+/// Facts that tell the bit rate of a stream where [`BITRATE`] has none: what a link brings, what an encoder says.
+const OTHER_BITRATES: [&str; 3] = [fact::TS_BITRATE_BPS, fact::SRT_RECEIVE_BPS, fact::ENCODER_BITRATE_BPS];
 /// Facts that are written in any case, under their own names.
 const COMMON: [&str; 4] = [fact::LOSS_RATIO, fact::JITTER_MS, fact::PLAYLIST_AGE_MS, fact::RTT_MS];
 
@@ -99,7 +94,13 @@ impl Scribe {
     }
 
     /// One look.
-    pub(crate) fn look(&mut self, now: &TargetNow, seen: &Observation, verdict: &Verdict) -> Option<Box<str>> {
+    pub(crate) fn look(
+        &mut self,
+        now: &TargetNow,
+        seen: &Observation,
+        verdict: &Verdict,
+        scoring: &Scoring,
+    ) -> Option<Box<str>> {
         let mut line = self.line("look", Some(now));
         let status = now.state.status;
         line.text("status", status.as_str());
@@ -115,6 +116,9 @@ impl Scribe {
         if let Some(fault) = &seen.look.fault {
             line.text("fault", fault.kind.as_str());
             line.text("fault_phase", fault.phase.as_str());
+        }
+        if let Some(score) = score(scoring, status, Some(seen)) {
+            line.number("score", score.value);
         }
         self.measured(seen, &mut line);
         line.at(self.time(Of::Look, Some(&now.spec.id), seen.at))
@@ -133,7 +137,8 @@ impl Scribe {
         };
         let video = reading.track(Media::Video);
         let declared = video.and_then(|track| track.fps);
-        if let Some(bitrate) = BITRATES.iter().find_map(|key| number(key)) {
+        let other = || OTHER_BITRATES.iter().find_map(|key| number(key));
+        if let Some(bitrate) = BITRATE.read(reading).or_else(other) {
             line.number("bitrate_bps", bitrate);
         }
         if let Some(fps) = number(fact::MEASURED_FPS).or(declared) {

@@ -79,6 +79,10 @@ pub(crate) fn pass() -> Verdict {
     Verdict { grade: Grade::Pass, reasons: Vec::new() }
 }
 
+/// Only the status and the loss count.
+const SCORING: Scoring =
+    Scoring { weights: [0.6, 0.0, 0.8, 0.0], full_bitrate_bps: 1.0, full_latency: Duration::from_secs(1) };
+
 fn scribe(more: &[(&str, &str)]) -> Scribe {
     let pairs: Vec<_> = [("url", "http://h"), ("database", "d")].iter().chain(more).copied().collect();
     Scribe::new(Arc::new(read(&pairs).expect("good")))
@@ -101,13 +105,13 @@ fn a_good_look_with_all_that_was_measured() {
     reading.flag(fact::CERT_UNCHECKED, true);
     reading.text(fact::SERVER, "GStreamer");
     let now = target("cam-1", Some("North hall"), Status::Up);
-    let head = "streampulse_look,group=North\\ hall,kind=rtsp,name=Cam\\,\\ cam-1,target=cam-1 status=\"up\",status_value=1i,up=1i,grade=\"pass\",passed=1i,took_ms=12.5,attempts=1i,phase_connect_ms=2,phase_media_ms=10.5,bitrate_bps=2000000,fps=25,width=1920i,height=1080i,cert_expires_in_s=60";
+    let head = "streampulse_look,group=North\\ hall,kind=rtsp,name=Cam\\,\\ cam-1,target=cam-1 status=\"up\",status_value=1i,up=1i,grade=\"pass\",passed=1i,took_ms=12.5,attempts=1i,phase_connect_ms=2,phase_media_ms=10.5,score=85.71428571428571,bitrate_bps=2000000,fps=25,width=1920i,height=1080i,cert_expires_in_s=60";
     let all = format!(
         "{head},cert_unchecked=1,jitter_ms=1.5,listeners=7,loss_ratio=0.25,measured_bitrate_bps=2000000 1000\n"
     );
-    assert_eq!(scribe(&[]).look(&now, &look, &pass()).as_deref(), Some(all.as_str()));
+    assert_eq!(scribe(&[]).look(&now, &look, &pass(), &SCORING).as_deref(), Some(all.as_str()));
     let few = format!("{head},jitter_ms=1.5,loss_ratio=0.25 1000\n");
-    assert_eq!(scribe(&[("facts", "false")]).look(&now, &look, &pass()).as_deref(), Some(few.as_str()));
+    assert_eq!(scribe(&[("facts", "false")]).look(&now, &look, &pass(), &SCORING).as_deref(), Some(few.as_str()));
 }
 
 #[test]
@@ -117,10 +121,10 @@ fn a_bad_look_names_its_fault_and_a_change_its_reason() {
     let now = target("cam-2", None, Status::Down);
     let bad = Verdict { grade: Grade::Fail, reasons: Vec::new() };
     let mut scribe = scribe(&[("prefix", "sp.")]);
-    let line = scribe.look(&now, &look, &bad).expect("a point");
+    let line = scribe.look(&now, &look, &bad, &SCORING).expect("a point");
     assert_eq!(
         &*line,
-        "sp.look,kind=rtsp,name=Cam\\,\\ cam-2,target=cam-2 status=\"down\",status_value=3i,up=0i,grade=\"fail\",passed=0i,took_ms=12.5,attempts=1i,fault=\"auth_required\",fault_phase=\"describe\" 5\n"
+        "sp.look,kind=rtsp,name=Cam\\,\\ cam-2,target=cam-2 status=\"down\",status_value=3i,up=0i,grade=\"fail\",passed=0i,took_ms=12.5,attempts=1i,fault=\"auth_required\",fault_phase=\"describe\",score=0 5\n"
     );
     let change = StatusChange { from: Status::Up, to: Status::Down, at: UtcMs(9), reason: "it says \"no\"".to_owned() };
     let line = scribe.change(&now, &change).expect("a point");
@@ -135,7 +139,7 @@ fn no_two_points_of_a_series_have_one_time() {
     let mut scribe = scribe(&[]);
     let (a, b) = (target("a", None, Status::Up), target("b", None, Status::Up));
     let mut at = |now: &TargetNow, ms: i64| {
-        let line = scribe.look(now, &seen(now.spec.id.as_str(), ms), &pass()).expect("a point");
+        let line = scribe.look(now, &seen(now.spec.id.as_str(), ms), &pass(), &SCORING).expect("a point");
         line.trim_end().rsplit(' ').next().and_then(|t| t.parse::<i64>().ok()).expect("a time")
     };
     // Another target has a series of its own; a clock that was set back is believed.

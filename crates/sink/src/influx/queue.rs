@@ -84,15 +84,6 @@ impl Queue {
         });
     }
 
-    /// Forgets all that waits; it counts as given up.
-    pub(crate) fn clear(&self) {
-        self.with(|inner| {
-            let room = std::mem::replace(&mut inner.room, 0);
-            inner.make_room();
-            inner.room = room;
-        });
-    }
-
     /// Comes back after `interval`, or as soon as a whole batch waits.
     pub(crate) async fn ripe(&self, interval: Duration) {
         let _ = tokio::time::timeout(interval, self.full.notified()).await;
@@ -213,10 +204,8 @@ mod tests {
         queue.back();
         queue.set_room(2 * COST);
         assert_eq!(counts(&queue), (0, 7, 2));
-        queue.clear();
+        queue.set_room(0);
         assert_eq!(counts(&queue), (0, 9, 0));
-        queue.push("x\n".into(), usize::MAX);
-        assert_eq!(counts(&queue), (0, 9, 1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -40,6 +40,7 @@ impl Rig {
         let sources = Sources {
             board,
             events: Box::new(move || sender.subscribe()),
+            scoring: Box::new(Scoring::default),
             vitals: Box::new(|| Box::pin(async { Vitals::default() })),
             clock: Arc::new(SystemClock::new()),
             registry: registry.clone(),

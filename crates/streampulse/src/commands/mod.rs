@@ -9,3 +9,4 @@ pub(crate) mod import;
 pub(crate) mod people;
 pub(crate) mod probe;
 pub(crate) mod run;
+pub(crate) mod sinks;

@@ -11,6 +11,7 @@ use engine::{Engine, Handle, Start};
 use model::time::Clock;
 use net::clock::SystemClock;
 use net::task::Tasks;
+use sink::registry::Registry;
 use store::{Settings, Store};
 
 use crate::args::RunArgs;
@@ -88,7 +89,9 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
     }
     let start = Start { config_file: file, store: store.clone(), clock, env: Arc::new(environment), overrides };
     let (engine, handle, config) = Engine::start(start).await?;
-    let listening = match web::serve(handle.clone(), &config, &tasks, web::Options { demo }).await {
+    let sinks = Registry::default();
+    crate::commands::sinks::start(&handle, &sinks, &tasks);
+    let listening = match web::serve(handle.clone(), &config, &tasks, web::Options { demo, sinks }).await {
         Ok(listening) => listening,
         Err(error) => {
             engine.stop(GRACE).await;

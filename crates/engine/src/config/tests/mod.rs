@@ -5,6 +5,7 @@ mod commands;
 mod edits;
 mod files;
 mod fuzz;
+mod influxdb;
 mod legacy;
 mod loading;
 mod named;
