@@ -28,5 +28,5 @@ fn problems_name_the_section() {
             "\"soon\" is no duration",
         ],
     );
-    check("influxdb: 3", &["expected a mapping", "url is missing"]);
+    check("influxdb: 3", &["expected a mapping", "url is missing", "neither a database"]);
 }
