@@ -23,6 +23,7 @@ pub(crate) fn target(id: &str, group: Option<&str>, status: Status) -> Arc<Targe
         address: Address::parse("rtsp://h/x").expect("a URL"),
         group: group.map(str::to_owned),
         tags: Vec::new(),
+        parents: Vec::new(),
         enabled: true,
         watch: Watch::Periodic,
         interval: Duration::from_secs(5),
