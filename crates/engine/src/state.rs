@@ -10,6 +10,7 @@ use model::incident::Incident;
 use model::live::{Doing, SessionNow};
 use model::observation::Observation;
 use model::status::StatusState;
+use model::tally::{Counts, Tally};
 use model::target::{Target, TargetId, Watch};
 use model::time::{Mono, UtcMs};
 use model::verdict::Verdict;
@@ -60,6 +61,8 @@ pub(crate) struct Entry {
     pub(crate) incident: Option<Incident>,
     /// Beginning of the newest incident: the next one must begin later, also when the wall clock was set back.
     pub(crate) last_opened: UtcMs,
+    /// What was counted of it.
+    pub(crate) counts: Counts,
     /// Codec, size and tracks of the newest passing look.
     pub(crate) shape: Option<Shape>,
     pub(crate) run: Run,
@@ -107,6 +110,7 @@ impl Entry {
             incident: self.incident.clone(),
             next_due,
             session: self.session(next_due),
+            counts: self.counts,
             revision: self.revision,
         })
     }
@@ -169,6 +173,8 @@ pub struct State {
     pub(crate) timezone: String,
     pub(crate) stopping: bool,
     pub(crate) punctuality: Punctuality,
+    /// What was counted; shared with the Board made last, and copied when it changes after that.
+    pub(crate) tally: Arc<Tally>,
     pub(crate) out: Vec<Effect>,
     version: u64,
     revision: u64,
@@ -204,6 +210,7 @@ impl State {
             timezone: "UTC".to_owned(),
             stopping: false,
             punctuality: Punctuality::default(),
+            tally: Arc::default(),
             out: Vec::new(),
             version: 0,
             revision: 0,
@@ -223,6 +230,7 @@ impl State {
         let newest = board.targets.iter().map(|t| t.revision).max();
         self.revision = self.revision.max(newest.unwrap_or_default());
         self.hash.clone_from(&board.config_hash);
+        self.tally = Arc::clone(&board.tally);
     }
 
     /// The number of the newest look.
@@ -285,6 +293,7 @@ impl State {
             targets: Arc::clone(&self.shown),
             index: Arc::clone(&self.index),
             health: self.health.clone(),
+            tally: Arc::clone(&self.tally),
             config_hash: self.hash.clone(),
             timezone: self.timezone.clone(),
         })

@@ -9,6 +9,7 @@ use crate::incident::Incident;
 use crate::live::SessionNow;
 use crate::observation::Observation;
 use crate::status::{Status, StatusState};
+use crate::tally::{Counts, Tally};
 use crate::target::{Target, TargetId};
 use crate::time::UtcMs;
 use crate::verdict::{Grade, Verdict};
@@ -47,6 +48,8 @@ pub struct TargetNow {
     pub next_due: Option<UtcMs>,
     /// The session, of a target that is watched continuously and now.
     pub session: Option<SessionNow>,
+    /// What was counted since it is watched by this process.
+    pub counts: Counts,
     /// Counts up with every change of this target except its live values, which change every second.
     pub revision: u64,
 }
@@ -84,6 +87,8 @@ pub struct Board {
     pub index: Arc<BTreeMap<TargetId, usize>>,
     /// How StreamPulse is.
     pub health: Health,
+    /// What was counted since the start.
+    pub tally: Arc<Tally>,
     /// SHA-256 (hex) of the configuration in effect.
     pub config_hash: String,
     /// IANA name of the time zone for presentation.

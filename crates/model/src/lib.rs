@@ -20,6 +20,7 @@ pub mod reading;
 pub mod score;
 pub mod secret;
 pub mod status;
+pub mod tally;
 pub mod target;
 pub mod time;
 pub mod verdict;

@@ -38,7 +38,12 @@ impl State {
             held.opened += 1;
             held.due = !held.must_last();
         }
+        let kind = entry.spec.kind;
         seen.target = id.clone(); // it may have another name by now
+        if permit.is_some() {
+            Arc::make_mut(&mut self.tally).opened(kind, &seen);
+        }
+        let Some(entry) = self.entry(slot) else { return };
         let reconnects = i64::try_from(entry.held.reconnects()).unwrap_or(i64::MAX);
         seen.look.reading.int(fact::RECONNECTS, reconnects);
         let media = Shape::of(&seen.look.reading).and_then(|new| match &mut entry.shape {

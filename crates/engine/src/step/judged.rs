@@ -20,8 +20,10 @@ use crate::state::State;
 impl State {
     /// Judges the end of a round and everything that follows from it. Answers what was seen, as it was stored.
     pub(super) fn judged(&mut self, now: Now, slot: usize, seen: Observation) -> Option<Arc<Observation>> {
-        let entry = self.entry(slot)?;
+        // The entry and the tally are two fields of the state: both are changed here.
+        let entry = self.entries.get_mut(slot).and_then(Option::as_mut)?;
         let verdict = Arc::new(judge(&entry.spec.expect, &seen));
+        Arc::make_mut(&mut self.tally).judged(entry.spec.kind, &mut entry.counts, &seen, &verdict);
         let seen = Arc::new(seen);
         let change = advance(&mut entry.state, entry.spec.rules, &StatusInput::Judged(&verdict), now.utc);
         let status = entry.state.status;
@@ -67,7 +69,7 @@ impl State {
     /// A status changed: stores and tells it, and opens, changes or closes the incident.
     pub(super) fn changed(&mut self, at: UtcMs, slot: usize, change: StatusChange) {
         self.touch(slot);
-        let Some(entry) = self.entry(slot) else { return };
+        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else { return };
         let id = entry.spec.id.clone();
         let step = match (&mut entry.incident, change.to) {
             (None, to) if to.is_trouble() => {
@@ -76,6 +78,7 @@ impl State {
                 entry.last_opened = opened_at;
                 let cause = change.reason.clone();
                 let incident = Incident { target: id.clone(), opened_at, closed_at: None, worst: to, cause };
+                Arc::make_mut(&mut self.tally).incident(&mut entry.counts);
                 Some(What::IncidentOpened(entry.incident.insert(incident).clone()))
             }
             (Some(open), Status::Down) if open.worst != Status::Down => {

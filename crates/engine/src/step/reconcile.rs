@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::event::What;
 use model::limits::BEATS_ON_BOARD;
 use model::status::{Status, StatusChange, StatusInput, StatusRules, StatusState, advance};
+use model::tally::Counts;
 use model::target::{Target, TargetId};
 use model::time::{Mono, UtcMs};
 use model::verdict::Grade;
@@ -288,6 +289,7 @@ fn fresh(spec: &Arc<Target>, kept: Option<Kept>, now: UtcMs) -> Entry {
         shape: passed.and_then(|(seen, _)| Shape::of(&seen.look.reading)),
         last: kept.last,
         beats: newest.into(),
+        counts: Counts::default(),
         last_opened: kept.incident.as_ref().map_or(UtcMs(0), |i| i.opened_at),
         incident: kept.incident,
         run: Run::Idle,
