@@ -11,6 +11,7 @@ use model::target::MAX_ID_BYTES;
 use super::alerts::{ALERTS, CONNECTIVITY};
 use super::influxdb::INFLUXDB;
 use super::maintenance::WINDOW;
+use super::metrics::METRICS;
 use super::score::SCORE;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -70,6 +71,7 @@ pub(super) static TOP: &[Field] = &[
         Type::Section(INFLUXDB),
         "Where looks and changes are written to by the line protocol of InfluxDB.",
     ),
+    Field::new("metrics", Type::Section(&METRICS), "Who may read `/metrics`, and further names that it answers with."),
 ];
 
 /// Keys of `server`.

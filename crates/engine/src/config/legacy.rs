@@ -15,6 +15,7 @@ use model::target::Target;
 use probe::kinds;
 
 use super::load::{default_limits, default_store, in_order};
+use super::metrics::default_metrics;
 use super::target::{Source, target};
 use super::tree::{Body, Entry, Item, Origin, Style};
 use super::{Config, Form, Overrides, parse, quote, server};
@@ -88,6 +89,7 @@ pub(super) fn load_indexed(root: &Item, overrides: &Overrides) -> Result<(Config
         limits,
         score,
         alerts,
+        metrics: default_metrics(),
         influxdb: None,
         warnings,
         form: Form::Legacy2x,

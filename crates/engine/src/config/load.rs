@@ -8,7 +8,9 @@ use super::alerts::{self, Known};
 use super::env::expand;
 use super::fields::{PROBING, STORE, TOP};
 use super::tree::Item;
-use super::{Config, Env, Form, Limits, Overrides, StoreSettings, influxdb, legacy, parse, score, server, targets};
+use super::{
+    Config, Env, Form, Limits, Overrides, StoreSettings, influxdb, legacy, metrics, parse, score, server, targets,
+};
 
 /// Reads and checks a configuration. Pure: no file is opened, no name resolved.
 ///
@@ -54,6 +56,7 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
     let limits = limits(&section(&root, "probing"), &mut problems);
     let score = score::score(&section(&root, "score"), &mut problems);
     let influxdb = influxdb::influxdb(&root, &mut problems);
+    let metrics = metrics::metrics(&section(&root, "metrics"), &mut problems);
     let mut warnings = Vec::new();
     let targets = targets::targets(&root, overrides.commands.as_deref(), &mut problems, &mut warnings);
     let alerts = alerts::alerts(&root, &Known::new(&targets, &root, &timezone), &mut problems, &mut warnings);
@@ -66,7 +69,19 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
         return Err(vec![Problem::new(None, "server", "the section cannot be used")]);
     };
     let warnings = in_order(warnings);
-    Ok(Config { targets, server, store, timezone, limits, score, alerts, influxdb, warnings, form: Form::Current })
+    Ok(Config {
+        targets,
+        server,
+        store,
+        timezone,
+        limits,
+        score,
+        alerts,
+        influxdb,
+        metrics,
+        warnings,
+        form: Form::Current,
+    })
 }
 
 /// A section of the file, or an empty one that takes all defaults.

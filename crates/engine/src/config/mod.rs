@@ -16,6 +16,7 @@ mod legacy;
 mod load;
 mod maintenance;
 mod mask;
+mod metrics;
 mod named_files;
 mod parse;
 mod quote;
@@ -46,6 +47,7 @@ pub use edit::{Edit, edit, target_of};
 pub use file::{ConfigFile, WriteError, hash};
 pub use legacy::import_legacy;
 pub use load::load;
+pub use metrics::{Metrics, Network};
 pub use named_files::check_files;
 pub use reference::reference_md;
 pub use schema::{SectionDoc, describe, schema};
@@ -73,6 +75,8 @@ pub struct Config {
     pub alerts: AlertSettings,
     /// Where looks are written to by the line protocol of InfluxDB.
     pub influxdb: Option<Arc<sink::influx::Settings>>,
+    /// What `/metrics` answers, and to whom.
+    pub metrics: Metrics,
     /// What is accepted but should be looked at, in the order of the file.
     pub warnings: Vec<Problem>,
     /// Which form the file has.

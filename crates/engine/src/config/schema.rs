@@ -8,13 +8,14 @@ use super::alerts::{ALERTS, CONNECTIVITY, RULE};
 use super::fields::{DEFAULTS, EXPECT, PROBING, SERVER, STORE, TARGET, TOP};
 use super::influxdb::INFLUXDB;
 use super::maintenance::WINDOW;
+use super::metrics::METRICS;
 use super::score::{SCORE, WEIGHTS};
 
 /// One section of the configuration, for forms and references.
 #[derive(Clone, Debug)]
 pub struct SectionDoc {
     /// `target` (keys of every target), `expect`, `kind:rtsp` (further keys of a kind), `top`, `server`, `store`, `probing`,
-    /// `score`, `score.weights`, `influxdb`, `defaults`.
+    /// `score`, `score.weights`, `influxdb`, `metrics`, `defaults`.
     pub name: String,
     /// One sentence.
     pub summary: String,
@@ -54,6 +55,7 @@ pub fn describe() -> Vec<SectionDoc> {
             "Writes every look, every change of status and figures of StreamPulse itself to InfluxDB, or to what speaks its line protocol. Without the section nothing is written.",
             INFLUXDB,
         ),
+        section("metrics", "Who may read `/metrics`, and further names that it answers with.", &METRICS),
         section("defaults", "What every target has unless it, or one of its templates, says otherwise.", &DEFAULTS),
         section("target", "Keys of every target, whatever its kind.", TARGET),
         section("expect", "What is expected of a target beyond that the look succeeds.", &EXPECT),

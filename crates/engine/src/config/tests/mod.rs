@@ -8,6 +8,7 @@ mod fuzz;
 mod influxdb;
 mod legacy;
 mod loading;
+mod metrics;
 mod named;
 mod push;
 mod score;
