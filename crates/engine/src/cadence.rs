@@ -72,6 +72,8 @@ pub struct Punctuality {
     pub missed: u64,
     /// The latest beginning after its due time.
     pub worst: Duration,
+    /// All lateness together.
+    pub sum: Duration,
     /// Rounds by lateness: bucket `i` counts those that were less than `2^i` milliseconds late.
     buckets: [u64; 20],
 }
@@ -81,9 +83,16 @@ impl Punctuality {
     pub(crate) fn began(&mut self, late: Duration) {
         self.rounds += 1;
         self.worst = self.worst.max(late);
+        self.sum = self.sum.saturating_add(late);
         let ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
         let bucket = usize::try_from(u64::BITS - ms.leading_zeros()).unwrap_or(usize::MAX);
         self.buckets[bucket.min(self.buckets.len() - 1)] += 1;
+    }
+
+    /// Rounds by lateness: an upper bound and how many were later than the bound before and not later than this one, but for
+    /// the last, which holds everything that was later than the bound before.
+    pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
+        self.buckets.iter().enumerate().map(|(i, count)| (Duration::from_millis(1 << i), *count))
     }
 
     /// A lateness that `share` (0 to 1) of all rounds stayed under; exact to a factor of two.

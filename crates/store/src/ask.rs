@@ -51,6 +51,7 @@ mod tests {
             availability::WITHIN.to_owned(),
             incidents::CHANGES.to_owned(),
             restore::BEATS.to_owned(),
+            rollups::LOOKS_SINCE.to_owned(),
         ];
         questions.extend([true, false].map(observations::page_sql));
         questions.extend([true, false].map(incidents::page_sql));

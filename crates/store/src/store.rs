@@ -203,6 +203,15 @@ impl Store {
         self.inner.pool.ask(|db| rollups::of(db, ask::uid(db, target)?, resolution, from, to, now))
     }
 
+    /// Looks of all targets since the beginning of the UTC day of `from`: those that did not fail, and those that did.
+    /// Counted from the roll-ups by day, so that it costs a row per target and day.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    pub fn looks_since(&self, from: UtcMs) -> Result<(u64, u64), StoreError> {
+        self.inner.pool.ask(|db| rollups::looks_since(db, from))
+    }
+
     /// Incidents that touch `from..to`, newest first. `before` is the cursor ([`IncidentRow::row`]) of the row after
     /// which to go on.
     ///

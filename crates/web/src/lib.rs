@@ -16,6 +16,7 @@ pub mod hub;
 pub mod limits;
 pub mod listen;
 pub mod masks;
+pub mod metrics;
 pub mod openapi;
 pub mod peer;
 pub mod people;

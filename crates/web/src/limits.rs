@@ -54,6 +54,8 @@ pub const MAX_CHANGES: usize = 5000;
 pub const AVAILABILITY_EVERY: Duration = Duration::from_secs(30);
 /// The same during the first minute, when targets get their first figures.
 pub const AVAILABILITY_YOUNG: Duration = Duration::from_secs(3);
+/// Looks of the window of StreamPulse 2.1.1 are counted this often: a row per target and day.
+pub const SAMPLES_EVERY: Duration = Duration::from_secs(60);
 /// Users and tokens are read again this often, because the command line may change them beside us.
 pub const PEOPLE_EVERY: Duration = Duration::from_secs(1);
 /// How old a picture may be when the request does not say.

@@ -27,6 +27,8 @@ use crate::error::{ApiError, ApiResult, Code};
 use crate::hub::Hub;
 use crate::limits::{EVENT_CLIENTS, EXPORTS, PEOPLE_EVERY};
 use crate::listen::{Crowd, Listener, bind};
+use crate::metrics::legacy::Window;
+use crate::metrics::serve::Press;
 use crate::peer::{Peer, check_host};
 use crate::pulse::Pulse;
 use crate::routes;
@@ -145,7 +147,8 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
     let sessions = Sessions::unread(store.clone(), config.server.session);
     let crew = Crew::unread(store.clone(), users, sessions, config.server.login);
     let pulse = Pulse::start(handle.clone(), tasks);
-    let availability = Availability::start(store, Arc::clone(handle.clock()), tasks);
+    let availability = Availability::start(store.clone(), Arc::clone(handle.clock()), tasks);
+    let window = Window::start(store, Arc::clone(handle.clock()), handle.settings(), tasks);
     let hub = Hub::start(handle.clone(), availability.clone(), pulse.clone(), tasks);
     Ok(App::new(Parts {
         handle,
@@ -155,6 +158,9 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
         hub,
         pulse,
         availability,
+        window,
+        press: Press::default(),
+        sinks: options.sinks.clone(),
         login: config.server.login,
         demo: options.demo,
         open_csrf: random::secret(),

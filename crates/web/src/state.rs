@@ -7,6 +7,7 @@ use engine::handle::Handle;
 use model::board::{Board, TargetNow};
 use model::target::TargetId;
 use model::time::UtcMs;
+use sink::registry::Registry;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,8 @@ use crate::auth::rate::{CallLimiter, Limiter};
 use crate::availability::Availability;
 use crate::error::{ApiError, ApiResult};
 use crate::hub::Hub;
+use crate::metrics::legacy::Window;
+use crate::metrics::serve::Press;
 use crate::pulse::Pulse;
 
 /// The parts of the server.
@@ -33,6 +36,12 @@ pub struct Parts {
     pub pulse: Pulse,
     /// Availability of all targets.
     pub availability: Availability,
+    /// Looks of a window, for names of StreamPulse 2.1.1.
+    pub window: Window,
+    /// Where `/metrics` is written.
+    pub press: Press,
+    /// How every sink and channel is.
+    pub sinks: Registry,
     /// Whether people must sign in.
     pub login: bool,
     /// Whether this is the demonstration.

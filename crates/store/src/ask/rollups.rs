@@ -26,6 +26,16 @@ pub(crate) fn edges_sql(resolution: Resolution) -> String {
     )
 }
 
+/// The SQL for all looks of all targets since the beginning of a day.
+pub(crate) const LOOKS_SINCE: &str =
+    "SELECT coalesce(sum(ok + warn), 0), coalesce(sum(fail), 0) FROM days WHERE at >= ?1";
+
+/// Looks of all targets since the beginning of the day of `from`: those that did not fail, and those that did.
+pub(crate) fn looks_since(db: &Connection, from: UtcMs) -> Result<(u64, u64), StoreError> {
+    let first = begin(Resolution::Day, from.0);
+    Ok(db.prepare_cached(LOOKS_SINCE)?.query_row([first], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
 /// Roll-ups that begin in `from..to`, oldest first: where there are too many, the newest.
 pub(crate) fn of(
     db: &Connection,

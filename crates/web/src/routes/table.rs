@@ -267,6 +267,11 @@ pub static ROUTES: &[Route] = &[
         .with(AUDIT),
     route(Get, "/api/v1/openapi.json", VIEWER, "This document", Other("application/json"), || get(kinds::openapi)),
     // StreamPulse 2.x
+    // Metrics
+    route(Get, "/metrics", VIEWER, "Metrics, as Prometheus text or OpenMetrics", Other("text/plain"), || {
+        get(crate::metrics::serve::show)
+    })
+    .on_status(),
     route(Get, "/api/status", VIEWER, "StreamPulse 2.x: every stream by name", json::<CompatStatuses>(), || {
         get(compat::status)
     })

@@ -7,6 +7,7 @@ mod config;
 mod crowd;
 mod events;
 mod live;
+mod metrics;
 mod people;
 mod rig;
 mod secrets;
