@@ -45,6 +45,7 @@ pub(crate) fn target(id: &str, group: Option<&str>, status: Status) -> Arc<Targe
         incident: None,
         next_due: None,
         session: None,
+        counts: model::tally::Counts::default(),
         revision: 1,
     })
 }
@@ -59,6 +60,7 @@ pub(crate) fn board(targets: &[Arc<TargetNow>]) -> Board {
         targets: targets.into(),
         index: Arc::new(index),
         health: model::board::Health::default(),
+        tally: Arc::default(),
         config_hash: String::new(),
         timezone: "UTC".to_owned(),
     }
