@@ -154,7 +154,7 @@ fn bits(field: &str, what: &str, least: u32, most: u32, names: &[&str], first: u
         let mut at = from;
         while at <= to {
             found |= 1 << at;
-            at += step;
+            at = at.saturating_add(step);
         }
     }
     Ok(found)
@@ -173,6 +173,11 @@ mod tests {
         let sunday = Cron::parse("0 0 * * 7").expect("good");
         assert_eq!((sunday.weekdays, sunday.either_day), (1, false));
         assert_eq!(Cron::parse("5/20 * * * *").expect("good").minutes, 1 << 5 | 1 << 25 | 1 << 45);
+        assert_eq!(
+            Cron::parse("1/4294967295 0 1/4294967295 * *").expect("good").minutes,
+            1 << 1,
+            "a step beyond the end"
+        );
         // Either day is enough when both are named, as cron has it.
         assert!(cron.names_day(1, 3, 5) && cron.names_day(1, 20, 1) && !cron.names_day(1, 20, 5));
         assert!(!cron.names_day(4, 3, 1));
