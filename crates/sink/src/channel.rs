@@ -1,10 +1,14 @@
 //! What a channel is: delivers one notification once. Retries, order and the outbox belong to who calls it.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use model::alert::Notification;
-use model::conf::{Field, Problem, Section};
+use model::conf::{Field, Problem, Section, Type};
+use model::time::Clock;
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -23,15 +27,41 @@ pub struct Failure {
     pub words: String,
 }
 
+impl Failure {
+    /// A failure that another attempt may not meet.
+    #[must_use]
+    pub fn passing(words: impl Into<String>) -> Self {
+        Self { passing: true, retry_after_s: None, words: words.into() }
+    }
+
+    /// A failure that every attempt will meet until somebody changes something.
+    #[must_use]
+    pub fn lasting(words: impl Into<String>) -> Self {
+        Self { passing: false, retry_after_s: None, words: words.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+/// What is around every delivery, whatever the channel.
+#[derive(Clone)]
+pub struct Around {
+    /// Address of the dashboard for links, where one is configured.
+    pub base_url: Option<String>,
+    /// The zone in which people read times.
+    pub zone: TimeZone,
+    /// The process's clock.
+    pub clock: Arc<dyn Clock>,
+}
+
 /// Delivers notifications.
 pub trait Channel: Send + Sync {
-    /// Delivers one notification. Bounded by a deadline of its own, never retries; `base_url` is the address of the
-    /// dashboard for links, where one is configured.
-    fn deliver<'a>(
-        &'a self,
-        notification: &'a Notification,
-        base_url: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<(), Failure>>;
+    /// Delivers one notification. Bounded by a deadline of its own, never retries. Dropping the future gives up.
+    fn deliver<'a>(&'a self, notification: &'a Notification, around: &'a Around) -> BoxFuture<'a, Result<(), Failure>>;
 }
 
 /// One row of the table of channels.
@@ -46,4 +76,25 @@ pub struct ChannelKind {
     pub fields: &'static [Field],
     /// Makes the channel of checked options, or says everything that is wrong with them.
     pub build: fn(&Section<'_>) -> Built,
+}
+
+/// Joins field lists at compile time; `N` must be the sum of their lengths.
+///
+/// # Panics
+/// At compile time when `N` is another number.
+#[must_use]
+pub const fn join_fields<const N: usize>(lists: &[&[Field]]) -> [Field; N] {
+    let mut all = [Field::new("", Type::Any, ""); N];
+    let (mut at, mut list) = (0, 0);
+    while list < lists.len() {
+        let mut i = 0;
+        while i < lists[list].len() {
+            all[at] = lists[list][i];
+            at += 1;
+            i += 1;
+        }
+        list += 1;
+    }
+    assert!(at == N, "the number of fields is not the sum of the lists");
+    all
 }

@@ -5,5 +5,10 @@
 //! one is stands in the [`registry::Registry`]. Nothing here judges, and nothing here knows the store or the engine.
 
 pub mod channel;
+pub mod channels;
 pub mod influx;
+pub mod message;
+mod post;
 pub mod registry;
+mod template;
+mod veil;

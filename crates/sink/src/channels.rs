@@ -1,0 +1,15 @@
+//! The table of channels. A new kind is one file in the folder and its two lines here: the `mod` and the row, both in
+//! alphabetical order.
+
+use crate::channel::ChannelKind;
+
+pub(crate) mod webhook;
+
+/// Every kind, by name.
+pub static CHANNELS: &[&ChannelKind] = &[&webhook::KIND];
+
+/// The kind of this name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static ChannelKind> {
+    CHANNELS.iter().copied().find(|kind| kind.name == name)
+}
