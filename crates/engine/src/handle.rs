@@ -27,6 +27,7 @@ use crate::desk::{DeskAsk, Rules, restart_notes};
 pub use crate::input::CommandError;
 use crate::input::{Answer, Command};
 use crate::looker::{Looker, attempt};
+use crate::notify::Outbox;
 use crate::previews::Previews;
 use crate::pushes::Pushes;
 use crate::shell::Ask;
@@ -66,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) looks: Tasks,
     pub(crate) previews: Arc<Previews>,
     pub(crate) pushes: Pushes,
+    pub(crate) outbox: Outbox,
 }
 
 impl Handle {
@@ -96,6 +98,12 @@ impl Handle {
     #[must_use]
     pub fn settings(&self) -> watch::Receiver<Arc<Config>> {
         self.inner.parts.settings.clone()
+    }
+
+    /// Messages to people: hands them over, and says how channels are.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.inner.parts.outbox
     }
 
     /// The history.

@@ -10,6 +10,7 @@ pub mod handle;
 mod held;
 pub mod input;
 pub mod looker;
+pub mod notify;
 mod permits;
 pub mod previews;
 mod pushes;

@@ -12,6 +12,7 @@ use model::verdict::Grade;
 use net::task::Tasks;
 use probe::gear::Gear;
 use probe::push::Inbox;
+use sink::registry::Registry;
 use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -20,6 +21,7 @@ use crate::desk::{DESK_QUEUE, Desk, Rules, new_config};
 use crate::handle::{Handle, Parts};
 use crate::input::{Kept, StoreNow};
 use crate::looker::{Looker, Probes};
+use crate::notify::{Outbox, PostOffice};
 use crate::previews::{Lens, Previews};
 use crate::pushes::{Pushes, courier};
 use crate::shell::{Ask, Ends, Shell};
@@ -42,6 +44,8 @@ pub struct Start {
     pub env: EnvFn,
     /// What the command line says.
     pub overrides: Overrides,
+    /// Where it is said how channels are.
+    pub sinks: Registry,
 }
 
 /// A running engine.
@@ -76,7 +80,7 @@ impl Engine {
     }
 
     async fn begin(start: Start, looker: Arc<dyn Looker>, inbox: Arc<Inbox>) -> anyhow::Result<(Self, Handle, Config)> {
-        let Start { config_file, store, clock, env, overrides } = start;
+        let Start { config_file, store, clock, env, overrides, sinks } = start;
         let rules = Rules { env, overrides };
         let (config, hash) = load(&config_file, &rules).await?;
         let kept = restore(&store, &*clock).await;
@@ -109,6 +113,9 @@ impl Engine {
         tasks.spawn("calls", courier);
         tasks.spawn("store check", check_store(store.clone(), ends.asks.clone(), tasks.clone()));
 
+        let outbox = Outbox::new(store.clone(), Arc::clone(&clock), sinks, settings.clone());
+        tasks.spawn("outbox", PostOffice::new(outbox.clone(), tasks.clone()).run());
+
         let Ends { asks, board, events } = ends;
         let engine = Self { tasks, looks: looks.clone(), asks: asks.clone(), store: store.clone() };
         let camera = Arc::new(Lens::new(Arc::clone(&clock)));
@@ -127,6 +134,7 @@ impl Engine {
             looks,
             previews,
             pushes: Pushes::new(inbox),
+            outbox,
         });
         Ok((engine, handle, config))
     }

@@ -3,10 +3,11 @@
 
 use crate::channel::ChannelKind;
 
+pub(crate) mod ntfy;
 pub(crate) mod webhook;
 
 /// Every kind, by name.
-pub static CHANNELS: &[&ChannelKind] = &[&webhook::KIND];
+pub static CHANNELS: &[&ChannelKind] = &[&ntfy::KIND, &webhook::KIND];
 
 /// The kind of this name.
 #[must_use]

@@ -176,6 +176,12 @@ pub(crate) fn waiting(db: &Connection, channel: &str, limit: usize) -> Result<Ve
     Ok(rows?)
 }
 
+/// How many wait for a channel.
+pub(crate) fn waiting_count(db: &Connection, channel: &str) -> Result<u64, StoreError> {
+    let mut question = db.prepare_cached("SELECT count(*) FROM outbox WHERE channel = ?1 AND state = 0")?;
+    Ok(question.query_row([channel], |row| row.get(0))?)
+}
+
 /// Messages in any state, newest first; `before` is the number of the row after which to go on.
 pub(crate) fn page(
     db: &Connection,

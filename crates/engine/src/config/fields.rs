@@ -9,6 +9,7 @@ use model::limits::{MAX_INTERVAL, MAX_RETRIES, MAX_TIMEOUT, MIN_INTERVAL, MIN_TI
 use model::target::MAX_ID_BYTES;
 
 use super::alerts::{ALERTS, CONNECTIVITY};
+use super::channels::{BASE_URL, CHANNEL};
 use super::influxdb::INFLUXDB;
 use super::maintenance::WINDOW;
 use super::metrics::METRICS;
@@ -72,6 +73,8 @@ pub(super) static TOP: &[Field] = &[
         "Where looks and changes are written to by the line protocol of InfluxDB.",
     ),
     Field::new("metrics", Type::Section(&METRICS), "Who may read `/metrics`, and further names that it answers with."),
+    BASE_URL,
+    Field::new("channels", Type::Sections(CHANNEL), "Ways by which people are told of alerts."),
 ];
 
 /// Keys of `server`.

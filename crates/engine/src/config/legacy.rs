@@ -87,6 +87,8 @@ pub(super) fn load_indexed(root: &Item, overrides: &Overrides) -> Result<(Config
         store,
         timezone,
         limits,
+        base_url: None,
+        channels: Vec::new(),
         score,
         alerts,
         metrics: default_metrics(),

@@ -9,7 +9,8 @@ use super::env::expand;
 use super::fields::{PROBING, STORE, TOP};
 use super::tree::Item;
 use super::{
-    Config, Env, Form, Limits, Overrides, StoreSettings, influxdb, legacy, metrics, parse, score, server, targets,
+    Config, Env, Form, Limits, Overrides, StoreSettings, channels, influxdb, legacy, metrics, parse, score, server,
+    targets,
 };
 
 /// Reads and checks a configuration. Pure: no file is opened, no name resolved.
@@ -61,6 +62,9 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
     let targets = targets::targets(&root, overrides.commands.as_deref(), &mut problems, &mut warnings);
     let alerts = alerts::alerts(&root, &Known::new(&targets, &root, &timezone), &mut problems, &mut warnings);
 
+    let base_url = channels::base_url(&top, &mut problems);
+    let channels = channels::channels(&root, &mut problems);
+
     let problems = in_order(expansion.clean(problems, &mut warnings));
     if !problems.is_empty() {
         return Err(problems);
@@ -75,6 +79,8 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
         store,
         timezone,
         limits,
+        base_url,
+        channels,
         score,
         alerts,
         influxdb,

@@ -4,6 +4,7 @@
 //! [`ConfigFile`] is a pure function of text and environment. Never starts or stops anything: that is reconciling.
 
 mod alerts;
+mod channels;
 mod commands;
 mod edit;
 pub mod ends;
@@ -42,6 +43,7 @@ use model::score::Scoring;
 use model::target::Target;
 use probe::commands::Commands;
 
+pub use channels::ChannelSpec;
 pub use commands::{commands, commands_default, commands_of};
 pub use edit::{Edit, edit, target_of};
 pub use file::{ConfigFile, WriteError, hash};
@@ -69,6 +71,10 @@ pub struct Config {
     pub timezone: String,
     /// How many looks may be under way at once.
     pub limits: Limits,
+    /// Address of the dashboard for links in messages, without a slash at its end.
+    pub base_url: Option<String>,
+    /// Ways by which people are told of alerts, in the order of the file. Names are unique.
+    pub channels: Vec<ChannelSpec>,
     /// How health scores are made.
     pub score: Scoring,
     /// What people are told of: rules, planned work, and how StreamPulse knows its own network.

@@ -57,6 +57,10 @@ Every key of `streampulse.yaml`. This page is generated from the tables that the
 fn section(doc: &SectionDoc, out: &mut String) {
     let title = match (doc.name.strip_prefix("kind:"), doc.name.as_str()) {
         (Some(kind), _) => format!("Kind `{kind}`"),
+        (None, "channel") => "Channels: `channels[]`".to_owned(),
+        (None, name) if name.starts_with("channel:") => {
+            format!("Channel of kind `{}`", name.trim_start_matches("channel:"))
+        }
         (None, "top") => "Top level".to_owned(),
         (None, "target") => "Targets: `targets[]`".to_owned(),
         (None, "rule") => "Rules: `alerts.rules[]`".to_owned(),

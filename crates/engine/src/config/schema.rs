@@ -3,8 +3,10 @@
 use model::conf::{Field, Type, words};
 use probe::kinds::KINDS;
 use serde_json::{Map, Value, json};
+use sink::channels::CHANNELS;
 
 use super::alerts::{ALERTS, CONNECTIVITY, RULE};
+use super::channels::CHANNEL;
 use super::fields::{DEFAULTS, EXPECT, PROBING, SERVER, STORE, TARGET, TOP};
 use super::influxdb::INFLUXDB;
 use super::maintenance::WINDOW;
@@ -81,6 +83,16 @@ pub fn describe() -> Vec<SectionDoc> {
         holds: kind.holds,
         fields: kind.fields.to_vec(),
     }));
+    all.push(section("channel", "Keys of every channel, whatever its kind.", CHANNEL));
+    all.extend(CHANNELS.iter().map(|kind| SectionDoc {
+        name: format!("channel:{}", kind.name),
+        summary: kind.summary.to_owned(),
+        example: Some(kind.example),
+        schemes: &[],
+        media: false,
+        holds: false,
+        fields: kind.fields.to_vec(),
+    }));
     all
 }
 
@@ -115,8 +127,49 @@ pub fn schema() -> Value {
             "additionalProperties": { "$ref": "#/$defs/template" },
         }),
     );
-    object(&mut root, "$defs", json!({ "target": target(), "template": template() }));
+    object(
+        &mut root["properties"],
+        "channels",
+        json!({
+            "description": doc_of("channels"),
+            "type": ["array", "null"],
+            "items": { "$ref": "#/$defs/channel" },
+        }),
+    );
+    object(&mut root, "$defs", json!({ "target": target(), "template": template(), "channel": channel() }));
     root
+}
+
+/// What the table says of a key of the file.
+fn doc_of(key: &str) -> &'static str {
+    TOP.iter().find(|f| f.key == key).map_or("", |f| f.doc)
+}
+
+/// A channel: the keys of all, and those of its kind.
+fn channel() -> Value {
+    let mut properties = properties(CHANNEL);
+    let kind = CHANNEL.iter().find(|f| f.key == "kind").map_or("", |f| f.doc);
+    let names: Vec<_> = CHANNELS.iter().map(|k| k.name).collect();
+    properties.insert("kind".to_owned(), json!({ "description": kind, "enum": names }));
+    let by_kind = CHANNELS.iter().map(|kind| {
+        let required: Vec<_> = kind.fields.iter().filter(|f| f.required).map(|f| f.key).collect();
+        json!({
+            "if": { "properties": { "kind": { "const": kind.name } }, "required": ["kind"] },
+            "then": { "properties": Value::Object(self::properties(kind.fields)), "required": required },
+        })
+    });
+    let mut keys: Vec<_> = CHANNEL.iter().chain(CHANNELS.iter().flat_map(|k| k.fields)).map(|f| f.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    // A merge key brings keys from an anchor.
+    keys.push("<<");
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": ["name", "kind"],
+        "allOf": by_kind.collect::<Vec<_>>(),
+        "propertyNames": { "enum": keys },
+    })
 }
 
 /// The key is there and holds something.

@@ -341,7 +341,7 @@ fn options(source: &Source<'_>, kind: &'static Kind, problems: &mut Vec<Problem>
 }
 
 /// Options are compared when a file is loaded anew: a target that only moved in the file has not changed.
-fn without_places(value: Value) -> Value {
+pub(super) fn without_places(value: Value) -> Value {
     use model::conf::Node;
     match value {
         Value::List(items) => Value::List(items.into_iter().map(|n| Node::bare(without_places(n.value))).collect()),

@@ -78,6 +78,14 @@ impl Store {
         self.inner.pool.ask(|db| outbox::waiting(db, channel, limit))
     }
 
+    /// How many messages wait for a channel.
+    ///
+    /// # Errors
+    /// See [`Store`].
+    pub fn waiting_count(&self, channel: &str) -> Result<u64, StoreError> {
+        self.inner.pool.ask(|db| outbox::waiting_count(db, channel))
+    }
+
     /// Messages of one state or of all, newest first; `before` is the cursor ([`LetterRow::row`]) of the row after which
     /// to go on.
     ///

@@ -87,7 +87,8 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
     if opened.blinded > 0 {
         tracing::info!(targets = opened.blinded, "time in which StreamPulse did not run counts as unknown");
     }
-    let start = Start { config_file: file, store: store.clone(), clock, env: Arc::new(environment), overrides };
+    let sinks = Registry::default();
+    let start = Start { config_file: file, store: store.clone(), clock, env: Arc::new(environment), overrides, sinks };
     let (engine, handle, config) = Engine::start(start).await?;
     let sinks = Registry::default();
     crate::commands::sinks::start(&handle, &sinks, &tasks);

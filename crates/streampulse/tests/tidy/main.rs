@@ -99,11 +99,10 @@ fn licences_are_on_the_list() {
 }
 
 #[test]
-fn every_probe_kind_is_in_the_table() {
+fn every_kind_is_in_its_table() {
     let repository = Repository::open();
-    let folder = "crates/probe/src/kinds";
-    expect_none(
-        "kinds",
-        modules::check_table(&repository.rust_files_in(folder), &repository.read(&format!("{folder}.rs"))),
-    );
+    for folder in ["crates/probe/src/kinds", "crates/sink/src/channels"] {
+        let (names, table) = (repository.rust_files_in(folder), repository.read(&format!("{folder}.rs")));
+        expect_none("kinds", modules::check_table(folder, &names, &table));
+    }
 }

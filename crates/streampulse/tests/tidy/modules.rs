@@ -42,23 +42,23 @@ fn declares(text: &str, module: &str) -> bool {
     })
 }
 
-/// Every file of the folder has its `mod` line and its row, and every row has its file.
-pub(crate) fn check_table(names: &[String], table: &str) -> Vec<String> {
+/// Every file of the folder has its `mod` line and its row in the table of this file, and every row has its file.
+pub(crate) fn check_table(folder: &str, names: &[String], table: &str) -> Vec<String> {
     let code = rust::code_only(table);
     let mut complaints = Vec::new();
     for name in names {
         if !declares(table, name) {
-            complaints.push(format!("kinds/{name}.rs: add `mod {name};` to kinds.rs"));
+            complaints.push(format!("{folder}/{name}.rs: add `mod {name};` to {folder}.rs"));
         }
         if !holds_row(&code, name) {
-            complaints.push(format!("kinds/{name}.rs: add its row `&{name}::KIND` to KINDS in kinds.rs"));
+            complaints.push(format!("{folder}/{name}.rs: add its row `&{name}::KIND` to the table in {folder}.rs"));
         }
     }
     let rows: Vec<&str> =
         code.split("::KIND").filter_map(|before| before.rsplit(['&', ' ', '[', ',', '\n']).next()).collect();
     let ordered = rows.windows(2).all(|pair| pair[1].is_empty() || pair[0] <= pair[1]);
     if !ordered && !names.is_empty() {
-        complaints.push("kinds.rs: keep the rows in alphabetical order".to_owned());
+        complaints.push(format!("{folder}.rs: keep the rows in alphabetical order"));
     }
     complaints
 }
@@ -102,7 +102,7 @@ mod tests {
     fn a_kind_needs_both_lines() {
         let names = ["http".to_owned(), "rtsp".to_owned()];
         let good = "mod http;\nmod rtsp;\npub static KINDS: &[&Kind] = &[&http::KIND, &rtsp::KIND];\n";
-        assert_eq!(check_table(&names, good), Vec::<String>::new());
+        assert_eq!(check_table("kinds", &names, good), Vec::<String>::new());
         let bad = [
             ("mod http;\npub static KINDS: &[&Kind] = &[&http::KIND, &rtsp::KIND];\n", "mod rtsp;"),
             ("mod http;\nmod rtsp;\npub static KINDS: &[&Kind] = &[&http::KIND];\n", "&rtsp::KIND"),
@@ -113,7 +113,7 @@ mod tests {
             ),
         ];
         for (table, expected) in bad {
-            let complaints = check_table(&names, table);
+            let complaints = check_table("kinds", &names, table);
             assert!(complaints.iter().any(|complaint| complaint.contains(expected)), "{table}: {complaints:?}");
         }
     }

@@ -123,6 +123,7 @@ impl Rig {
             clock: Arc::clone(&clock),
             env: Arc::new(|_| None),
             overrides: Overrides::default(),
+            sinks: Default::default(),
         };
         let started = if scripted {
             Engine::start_with(start, Arc::new(Script(SystemClock::new()))).await

@@ -115,6 +115,40 @@ fn the_example_of_every_kind_loads_as_that_kind() {
     assert_eq!(seen, probe::kinds::KINDS.len());
 }
 
+#[test]
+fn the_example_of_every_channel_loads_as_that_kind() {
+    let variables = |name: &str| {
+        name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_').then(|| match name {
+            name if name.ends_with("_URL") => "https://hooks.example.com/services/T0/B0/s3cret".to_owned(),
+            _ => "s3cret".to_owned(),
+        })
+    };
+    let mut seen = 0;
+    for doc in describe() {
+        let (Some(kind), Some(example)) = (doc.name.strip_prefix("channel:"), doc.example) else { continue };
+        let indented = example.trim_end().lines().map(|line| format!("    {line}\n")).collect::<String>();
+        let text = format!("targets: []\nchannels:\n  -\n{indented}");
+        let config = load(&text, &variables, &Overrides::default())
+            .unwrap_or_else(|problems| panic!("{kind}\n{text}\n{}", super::lines(&problems)));
+        assert!(config.channels.len() == 1 && config.channels[0].kind == kind, "{kind}\n{example}");
+        assert!(!format!("{:?}", config.channels).contains("s3cret"), "{kind}");
+        seen += 1;
+    }
+    assert_eq!(seen, sink::channels::CHANNELS.len());
+}
+
+#[test]
+fn no_kind_of_channel_takes_a_key_of_every_channel() {
+    let docs = describe();
+    let common: Vec<&str> =
+        docs.iter().find(|d| d.name == "channel").expect("there").fields.iter().map(|f| f.key).collect();
+    for doc in docs.iter().filter(|d| d.name.starts_with("channel:")) {
+        for field in &doc.fields {
+            assert!(!common.contains(&field.key), "{}: {}", doc.name, field.key);
+        }
+    }
+}
+
 /// An example may be a whole file, a list of targets, or the keys of one.
 fn as_file(example: &str) -> String {
     let example = example.trim_end();
