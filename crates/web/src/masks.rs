@@ -32,6 +32,7 @@ pub fn is_secret_key(key: &str) -> bool {
         "stream_key",
         "streamid",
         "credential",
+        "webhook_url",
     ];
     matches!(key.as_str(), "pw" | "pass" | "bearer" | "psk") || named.iter().any(|word| key.contains(word))
 }

@@ -1,6 +1,7 @@
 //! Tests of the configuration at its boundaries: text to configuration or problems, edits to text, files on disk.
 
 mod alerts;
+mod channels;
 mod commands;
 mod edits;
 mod files;
