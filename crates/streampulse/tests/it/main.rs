@@ -11,6 +11,7 @@ mod exec;
 mod held;
 mod http;
 mod people;
+mod prometheus;
 mod push;
 mod reload;
 mod secrets;
