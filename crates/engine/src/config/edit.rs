@@ -1,6 +1,8 @@
 //! Edits of the text of a configuration that keep comments, order, line ends and every byte they do not mean. Owns what an
 //! edit means; where the bytes are is the business of `splice`.
 
+mod items;
+
 use model::conf::{Node, Problem, Value};
 use model::target::{Target, TargetId};
 
@@ -28,6 +30,37 @@ pub enum Edit {
     RemoveTarget {
         /// Which target.
         id: TargetId,
+    },
+    /// Other values for keys of a section (`influxdb`, `alerts`), all at once: they may only make sense together. The section
+    /// is made where it is missing.
+    SetSection {
+        /// Which section.
+        path: String,
+        /// Key paths with the new value; `None` removes the key.
+        fields: Vec<(String, Option<Value>)>,
+    },
+    /// A new item at the end of a list whose items have names (`channels`, `alerts.rules`).
+    AddItem {
+        /// Which list.
+        list: String,
+        /// Its keys, in the order in which they are written.
+        fields: Vec<(String, Value)>,
+    },
+    /// Other values for keys of such an item.
+    SetItem {
+        /// Which list.
+        list: String,
+        /// Which item.
+        name: String,
+        /// Key paths with the new value; `None` removes the key.
+        fields: Vec<(String, Option<Value>)>,
+    },
+    /// Such an item goes, with the comment directly above it.
+    RemoveItem {
+        /// Which list.
+        list: String,
+        /// Which item.
+        name: String,
     },
     /// Another value for a key outside the targets (`timezone`, `server.session`); `None` removes the key.
     Set {
@@ -145,6 +178,10 @@ impl Loaded {
                 Sheet::new(text).take(root, self.list(), self.indexes[at]).map_err(|e| refuse(self.list(), e))
             }
             Edit::Set { path, value } => self.set_top(text, path, value.as_ref()),
+            Edit::SetSection { path, fields } => self.set_section(text, path, fields),
+            Edit::AddItem { list, fields } => self.add_item(text, list, fields),
+            Edit::SetItem { list, name, fields } => self.set_item(text, list, name, fields),
+            Edit::RemoveItem { list, name } => self.remove_item(text, list, name),
         }
     }
 
@@ -181,29 +218,9 @@ impl Loaded {
                 fields.push(("id".to_owned(), Some(Value::Str(id.to_string()))));
             }
         }
-        let mut out = text.to_owned();
-        for (key, value) in &fields {
-            self.can_hold(key)?;
-            let root = parse::parse(&out)?;
-            let section = root.as_ref().and_then(|r| r.get(self.list())?.items().get(self.indexes[at]));
-            let Some(section) = section else { return Err(refuse(&path, ("the target is gone".to_owned(), ""))) };
-            let keys: Vec<&str> = key.split('.').collect();
-            let sheet = Sheet::new(&out);
-            let old = keys.iter().try_fold(section, |at, key| at.get(key));
-            let changed = match value {
-                None => sheet.remove(section, &keys).map_err(|e| refuse(&format!("{path}.{key}"), e))?,
-                Some(value) => {
-                    mask::refuse(&format!("{path}.{key}"), value)?;
-                    if old.is_some_and(|old| says(old, value)) {
-                        None
-                    } else {
-                        Some(sheet.set(section, &keys, value).map_err(|e| refuse(&format!("{path}.{key}"), e))?)
-                    }
-                }
-            };
-            out = changed.unwrap_or(out);
-        }
-        Ok(out)
+        fields.iter().try_for_each(|(key, _)| self.can_hold(key))?;
+        let (list, at) = (self.list(), self.indexes[at]);
+        set_fields(text, &path, &fields, |root| root.get(list)?.items().get(at))
     }
 
     fn set_top(&self, text: &str, path: &str, value: Option<&Value>) -> Result<String, Vec<Problem>> {
@@ -246,11 +263,12 @@ impl Loaded {
             Edit::Set { path, .. } if ["defaults", "templates", "heartbeat_seconds"].contains(&first_key(path)) => {
                 (expected, got) = (Vec::new(), Vec::new());
             }
-            Edit::Set { .. } => {}
+            _ => {}
         }
         let touched = match edit {
-            Edit::Set { path, .. } => first_key(path),
-            _ => "",
+            Edit::AddTarget { .. } | Edit::SetTarget { .. } | Edit::RemoveTarget { .. } => "",
+            Edit::Set { path, .. } | Edit::SetSection { path, .. } => first_key(path),
+            Edit::AddItem { list, .. } | Edit::SetItem { list, .. } | Edit::RemoveItem { list, .. } => first_key(list),
         };
         // Everything but the targets, which were compared above, and what the edit means.
         let rest = |config: &Config| Config { targets: Vec::new(), warnings: Vec::new(), ..config.clone() };
@@ -273,6 +291,39 @@ impl Loaded {
         }
         Err(refuse("", ("the edit would change more than it should".to_owned(), "edit the file by hand")))
     }
+}
+
+/// Other values for keys of the section that `find` finds. What the file says already is left as it is.
+fn set_fields(
+    text: &str,
+    path: &str,
+    fields: &[(String, Option<Value>)],
+    find: impl Fn(&Item) -> Option<&Item>,
+) -> Result<String, Vec<Problem>> {
+    let mut out = text.to_owned();
+    for (key, value) in fields {
+        let root = parse::parse(&out)?;
+        let Some(section) = root.as_ref().and_then(&find) else {
+            return Err(refuse(path, ("it is gone".to_owned(), "")));
+        };
+        let keys: Vec<&str> = key.split('.').collect();
+        let at = format!("{path}.{key}");
+        let sheet = Sheet::new(&out);
+        let old = keys.iter().try_fold(section, |at, key| at.get(key));
+        let changed = match value {
+            None => sheet.remove(section, &keys).map_err(|e| refuse(&at, e))?,
+            Some(value) => {
+                mask::refuse(&at, value)?;
+                if old.is_some_and(|old| says(old, value)) {
+                    None
+                } else {
+                    Some(sheet.set(section, &keys, value).map_err(|e| refuse(&at, e))?)
+                }
+            }
+        };
+        out = changed.unwrap_or(out);
+    }
+    Ok(out)
 }
 
 fn needs_import(message: &str) -> Refusal {

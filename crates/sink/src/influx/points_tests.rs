@@ -84,7 +84,7 @@ pub(crate) fn pass() -> Verdict {
 
 /// Only the status and the loss count.
 const SCORING: Scoring =
-    Scoring { weights: [0.6, 0.0, 0.8, 0.0], full_bitrate_bps: 1.0, full_latency: Duration::from_secs(1) };
+    Scoring { weights: [0.5, 0.0, 0.5, 0.0], full_bitrate_bps: 1.0, full_latency: Duration::from_secs(1) };
 
 fn scribe(more: &[(&str, &str)]) -> Scribe {
     let pairs: Vec<_> = [("url", "http://h"), ("database", "d")].iter().chain(more).copied().collect();
@@ -108,7 +108,7 @@ fn a_good_look_with_all_that_was_measured() {
     reading.flag(fact::CERT_UNCHECKED, true);
     reading.text(fact::SERVER, "GStreamer");
     let now = target("cam-1", Some("North hall"), Status::Up);
-    let head = "streampulse_look,group=North\\ hall,kind=rtsp,name=Cam\\,\\ cam-1,target=cam-1 status=\"up\",status_value=1i,up=1i,grade=\"pass\",passed=1i,took_ms=12.5,attempts=1i,phase_connect_ms=2,phase_media_ms=10.5,score=85.71428571428571,bitrate_bps=2000000,fps=25,width=1920i,height=1080i,cert_expires_in_s=60";
+    let head = "streampulse_look,group=North\\ hall,kind=rtsp,name=Cam\\,\\ cam-1,target=cam-1 status=\"up\",status_value=1i,up=1i,grade=\"pass\",passed=1i,took_ms=12.5,attempts=1i,phase_connect_ms=2,phase_media_ms=10.5,score=87.5,bitrate_bps=2000000,fps=25,width=1920i,height=1080i,cert_expires_in_s=60";
     let all = format!(
         "{head},cert_unchecked=1,jitter_ms=1.5,listeners=7,loss_ratio=0.25,measured_bitrate_bps=2000000 1000\n"
     );

@@ -278,3 +278,99 @@ fn a_target_can_be_tried_before_it_is_saved() {
     assert_eq!((changed.id, changed.interval.as_secs(), changed.expect.audio), (gate, 9, None));
     assert!(target_of(FILE, None, &[field("url", "nothing")], &env).is_err());
 }
+
+fn section(path: &str, fields: &[(&str, Option<Value>)]) -> Edit {
+    Edit::SetSection {
+        path: path.to_owned(),
+        fields: fields.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),
+    }
+}
+
+#[test]
+fn a_section_is_changed_all_at_once() {
+    let text = "influxdb:\n  url: http://h:8086 # the old one\n  database: d # for now\n  # nobody else\n  username: u\n  password: p\ntargets: []\n";
+    // One by one each of these would make a section that nobody understands.
+    check(
+        text,
+        &section(
+            "influxdb",
+            &[
+                ("database", None),
+                ("username", None),
+                ("password", None),
+                ("bucket", Some(s("b"))),
+                ("token", Some(s("t"))),
+                ("url", Some(s("http://h:8086"))),
+            ],
+        ),
+        "  database: d # for now\n  # nobody else\n  username: u\n  password: p\n",
+        "  bucket: b\n  token: t\n  # nobody else\n",
+    );
+    let new = section("influxdb", &[("url", Some(s("http://h"))), ("database", Some(s("d"))), ("token", None)]);
+    check(FILE, &new, "30s}\n", "30s}\ninfluxdb:\n  url: http://h\n  database: d\n");
+    check("# nothing yet\n", &new, "yet\n", "yet\ninfluxdb:\n  url: http://h\n  database: d\n");
+    check(text, &top("influxdb", None), &text[..text.len() - "targets: []\n".len()], "");
+    refused(text, &section("influxdb", &[("password", Some(s("***")))]), &["influxdb.password: *** stands here"]);
+    refused(text, &section("influxdb", &[("url", None)]), &["url is missing"]);
+}
+
+const RULES: &str = "alerts:\n  group_window: 2s\n  rules: # ours\n    # at night too\n    - name: Gate down\n      status: down # not degraded\n    - {name: Slow, reading: took_ms, above: 500}\ntargets:\n  - {name: a, url: 'http://h/'}\n";
+
+#[test]
+fn items_of_lists_are_added_changed_and_removed_by_name() {
+    let item = |name: &str, fields: &[(&str, Option<Value>)]| Edit::SetItem {
+        list: "alerts.rules".to_owned(),
+        name: name.to_owned(),
+        fields: fields.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),
+    };
+    let gone = |name: &str| Edit::RemoveItem { list: "alerts.rules".to_owned(), name: name.to_owned() };
+    check(
+        RULES,
+        &item("Gate down", &[("for", Some(s("10s")))]),
+        "# not degraded\n",
+        "# not degraded\n      for: 10s\n",
+    );
+    check(RULES, &item("Slow", &[("above", Some(Value::Int(700)))]), "above: 500", "above: 700");
+    check(
+        RULES,
+        &item("Slow", &[("reading", None), ("above", None), ("status", Some(list(&["down"])))]),
+        ", reading: took_ms, above: 500}",
+        ", status: [down]}",
+    );
+    check(RULES, &gone("Slow"), "    - {name: Slow, reading: took_ms, above: 500}\n", "");
+    check(
+        RULES,
+        &gone("Gate down"),
+        "    # at night too\n    - name: Gate down\n      status: down # not degraded\n",
+        "",
+    );
+    refused(RULES, &gone("Nobody"), &["there is no \"Nobody\" in alerts.rules"]);
+    refused(RULES, &item("Slow", &[("status", Some(list(&["down"])))]), &["alerts.rules[1]"]);
+    let new = |list: &str| Edit::AddItem {
+        list: list.to_owned(),
+        fields: vec![("name".to_owned(), s("New")), ("status".to_owned(), list_of_one())],
+    };
+    let block = "    - name: New\n      status: [down]\n";
+    check(RULES, &new("alerts.rules"), "above: 500}\n", &format!("above: 500}}\n{block}"));
+    for (text, from, to) in [
+        ("timezone: UTC\n", "UTC\n", format!("UTC\nalerts:\n  rules:\n{block}")),
+        ("alerts:\n  limit: 5\n", "5\n", format!("5\n  rules:\n{block}")),
+        ("# none\n", "none\n", format!("none\nalerts:\n  rules:\n{block}")),
+    ] {
+        check(text, &new("alerts.rules"), from, &to);
+    }
+    let window = Edit::AddItem {
+        list: "maintenance".to_owned(),
+        fields: vec![
+            ("name".to_owned(), s("Updates")),
+            ("cron".to_owned(), s("0 3 * * 1")),
+            ("duration".to_owned(), s("1h")),
+        ],
+    };
+    let written = "maintenance:\n  - name: Updates\n    cron: 0 3 * * 1\n    duration: 1h\n";
+    check(RULES, &window, "'http://h/'}\n", &format!("'http://h/'}}\n{written}"));
+}
+
+fn list_of_one() -> Value {
+    list(&["down"])
+}
