@@ -43,8 +43,10 @@ files![
     "pages.css",
     "parts.css",
     "preview.js",
+    "section_form.js",
     "session.js",
     "settings_people.js",
+    "settings_sinks.js",
     "theme.js",
 ];
 

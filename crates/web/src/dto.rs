@@ -11,7 +11,9 @@ pub mod observation;
 pub mod people;
 pub mod problem;
 pub mod push;
+pub mod section;
 pub mod session;
+pub mod sink;
 pub mod target;
 
 use std::time::Duration;

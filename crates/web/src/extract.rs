@@ -74,6 +74,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
+/// The two segments of the path that a route leaves open.
+pub struct Segments(pub String, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<Self> {
+        let found = axum::extract::Path::<(String, String)>::from_request_parts(parts, state).await;
+        let (first, second) = found.map_err(|_| ApiError::new(Code::BadRequest, "the path is not understood"))?.0;
+        Ok(Self(first, second))
+    }
+}
+
 /// The id of a target in the path.
 pub struct Id(pub TargetId);
 

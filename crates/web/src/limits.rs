@@ -68,6 +68,10 @@ pub const PREVIEW_FRAMES: usize = 2;
 pub const PREVIEW_TIME: Duration = Duration::from_secs(15);
 /// How long a change of the configuration may take until the board shows it.
 pub const APPLY_TIME: Duration = Duration::from_secs(3);
+/// Sinks and channels that are tried out at once: each is a press of a button.
+pub const SINK_TESTS: usize = 4;
+/// Longest time for trying one out, whatever its own deadline.
+pub const SINK_TEST_TIME: Duration = Duration::from_secs(30);
 /// Rows of the history page of StreamPulse 2.x.
 pub const COMPAT_HISTORY_ROWS: usize = 50;
 

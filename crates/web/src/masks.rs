@@ -6,12 +6,14 @@
 
 mod find;
 mod restore;
+mod sections;
 mod tree;
 mod urls;
 
 pub use find::hide;
 pub use model::secret::MASK;
 pub use restore::{Which, restore, restore_fields};
+pub use sections::{Spot, restore_section, section_of, section_trial};
 pub use tree::{fields_of, trial};
 
 use model::address::is_secret_name;

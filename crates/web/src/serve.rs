@@ -25,7 +25,7 @@ use crate::auth::session::Sessions;
 use crate::availability::Availability;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::hub::Hub;
-use crate::limits::{EVENT_CLIENTS, EXPORTS, PEOPLE_EVERY};
+use crate::limits::{EVENT_CLIENTS, EXPORTS, PEOPLE_EVERY, SINK_TESTS};
 use crate::listen::{Crowd, Listener, bind};
 use crate::metrics::legacy::Window;
 use crate::metrics::serve::Press;
@@ -164,6 +164,8 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
         login: config.server.login,
         demo: options.demo,
         open_csrf: random::secret(),
+        sinks: options.sinks.clone(),
+        sink_tests: Semaphore::new(SINK_TESTS),
         event_clients: Arc::new(Semaphore::new(EVENT_CLIENTS)),
         exports: Arc::new(Semaphore::new(EXPORTS)),
         stopping: tasks.cancelled(),

@@ -87,7 +87,7 @@ pub async fn settings(
 }
 
 /// The answer to a change that was applied. Much of the file takes effect at once; what does not is said.
-async fn applied(app: &App, hash: String) -> ApiResult<AppliedDto> {
+pub(super) async fn applied(app: &App, hash: String) -> ApiResult<AppliedDto> {
     let (handle, text) = (app.handle.clone(), app.handle.config().await.text);
     let notes = tokio::task::spawn_blocking(move || handle.restart_notes(&text)).await?;
     Ok(AppliedDto { hash, notes: notes.iter().map(|note| masks::hide_in_words(&note.to_string())).collect() })

@@ -3,7 +3,9 @@
 use axum::routing::{delete, get, patch, post, put};
 
 use super::{Answer, Method, Param, Route, Shape, shape};
-use super::{config, events, export, health, history, kinds, preview, push, session, targets, tokens, users};
+use super::{
+    config, events, export, health, history, kinds, preview, push, sections, session, sinks, targets, tokens, users,
+};
 use crate::auth::roles::{Access, Role};
 use crate::compat::{self, CompatStatus, CompatZone};
 use crate::dto::config as dto_config;
@@ -15,7 +17,9 @@ use crate::dto::live::LiveDto;
 use crate::dto::observation::{ObservationDto, ObservationsDto};
 use crate::dto::people;
 use crate::dto::push::{CalledDto, PushUrlDto};
+use crate::dto::section::{SectionDto, SectionValues, SectionsDto};
 use crate::dto::session as dto_session;
+use crate::dto::sink::{SinksDto, TestSink, TestedDto};
 use crate::dto::target::{TargetDto, TargetsDto};
 use crate::limits::{MAX_CHANGES, MAX_PICTURE_AGE, MAX_ROWS};
 
@@ -232,6 +236,51 @@ pub static ROUTES: &[Route] = &[
         patch(config::settings)
     })
     .takes(shape::<dto_config::PatchSettings>()),
+    route(Get, "/api/v1/sections", VIEWER, "Sections that forms edit, with their keys", json::<SectionsDto>(), || {
+        get(sections::list)
+    }),
+    route(Get, "/api/v1/sections/{section}", VIEWER, "One section as the file has it", json::<SectionDto>(), || {
+        get(sections::show)
+    }),
+    route(Put, "/api/v1/sections/{section}", ADMIN, "Writes a section", json::<dto_config::AppliedDto>(), || {
+        put(sections::write)
+    })
+    .takes(shape::<SectionValues>()),
+    route(Delete, "/api/v1/sections/{section}", ADMIN, "Takes a section out", json::<dto_config::AppliedDto>(), || {
+        delete(sections::remove)
+    }),
+    route(Post, "/api/v1/sections/{section}/items", ADMIN, "Adds an item", json::<dto_config::AppliedDto>(), || {
+        post(sections::add_item)
+    })
+    .takes(shape::<SectionValues>()),
+    route(
+        Put,
+        "/api/v1/sections/{section}/items/{name}",
+        ADMIN,
+        "Writes an item",
+        json::<dto_config::AppliedDto>(),
+        || put(sections::write_item),
+    )
+    .takes(shape::<SectionValues>()),
+    route(
+        Delete,
+        "/api/v1/sections/{section}/items/{name}",
+        ADMIN,
+        "Takes an item out",
+        json::<dto_config::AppliedDto>(),
+        || delete(sections::remove_item),
+    ),
+    // Sinks and channels
+    route(Get, "/api/v1/sinks", VIEWER, "How sinks and channels are", json::<SinksDto>(), || get(sinks::list)),
+    route(
+        Post,
+        "/api/v1/sinks/test",
+        ADMIN,
+        "Tries a sink or channel that need not be saved",
+        json::<TestedDto>(),
+        || post(sinks::test),
+    )
+    .takes(shape::<TestSink>()),
     // Now
     route(Get, "/api/v1/events", VIEWER, "Everything as it happens", Other("text/event-stream"), || {
         get(events::stream)

@@ -11,6 +11,7 @@ mod metrics;
 mod people;
 mod rig;
 mod secrets;
+mod sections;
 mod table;
 mod targets;
 mod tls;

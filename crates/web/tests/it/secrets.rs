@@ -14,7 +14,8 @@ async fn no_route_and_no_file_shows_a_planted_secret() {
     let echo = testkit::bad::echo().await;
     let refused = testkit::bad::refused();
     let text = format!(
-        "# old: rtsp://u:pl4nted0@cam/\n{SERVER}targets:
+        "# old: rtsp://u:pl4nted0@cam/\n{SERVER}influxdb: {{url: 'http://127.0.0.1:9', bucket: b, token: pl4nted5}}
+targets:
   - {{name: Echo, id: echo, url: 'http://u:pl4nted1@{echo}/x?token=pl4nted2', interval: 1h, retries: 0}}
   - {{name: Refused, id: refused, url: 'rtsp://u:pl4nted3@{refused}/y', interval: 1h, retries: 0}}
   - {{name: Nowhere, id: nowhere, url: 'rtsp://u:pl4nted4@no-such-host.invalid/z', interval: 1h, retries: 0}}
@@ -31,7 +32,7 @@ async fn no_route_and_no_file_shows_a_planted_secret() {
     rig.looked().await;
     for route in ROUTES.iter().filter(|r| r.method == Method::Get && r.path != "/api/v1/events") {
         for (id, name) in [("echo", "Echo"), ("refused", "Refused"), ("nowhere", "Nowhere")] {
-            let path = route.path.replace("{id}", id).replace("{name}", name);
+            let path = route.path.replace("{id}", id).replace("{name}", name).replace("{section}", "influxdb");
             let text = admin.get(&path).await.text();
             assert!(!text.contains(PLANTED), "{path}: {text}");
         }

@@ -10,6 +10,7 @@ fn path(route: &web::routes::Route) -> String {
         .path
         .replace("{id}", "no-such")
         .replace("{name}", "no-such")
+        .replace("{section}", "no-such")
         .replace("{token}", "no-such")
         .replace("{what}", "1")
 }
