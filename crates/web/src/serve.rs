@@ -164,7 +164,6 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
         login: config.server.login,
         demo: options.demo,
         open_csrf: random::secret(),
-        sinks: options.sinks.clone(),
         sink_tests: Semaphore::new(SINK_TESTS),
         event_clients: Arc::new(Semaphore::new(EVENT_CLIENTS)),
         exports: Arc::new(Semaphore::new(EXPORTS)),

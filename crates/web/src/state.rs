@@ -48,8 +48,6 @@ pub struct Parts {
     pub demo: bool,
     /// CSRF token of everybody while login is switched off.
     pub open_csrf: String,
-    /// How sinks and channels are.
-    pub sinks: Registry,
     /// Sinks and channels that may still be tried out.
     pub sink_tests: Semaphore,
     /// Event streams that may still be opened.

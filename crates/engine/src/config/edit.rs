@@ -284,6 +284,7 @@ impl Loaded {
             "probing" => new.limits = old.limits,
             "score" => new.score = old.score,
             "influxdb" => new.influxdb.clone_from(&old.influxdb),
+            "metrics" => new.metrics.clone_from(&old.metrics),
             _ => {}
         }
         if old == new && expected == got {

@@ -40,6 +40,7 @@ const fn row(path: &'static str, described: &'static str, list: bool, can_be_tri
 /// All of them.
 pub static EDITABLE: &[Editable] = &[
     row("influxdb", "influxdb", false, true),
+    row("metrics", "metrics", false, false),
     row("alerts", "alerts", false, false),
     row("alerts.rules", "rule", true, false),
     row("maintenance", "window", true, false),
