@@ -220,7 +220,7 @@ fn item(text: &str, row: &Editable, name: &str) -> ApiResult<Value> {
     let items = items.as_ref().and_then(Value::as_array).into_iter().flatten();
     let named = |item: &&Value| match item.get("name") {
         Some(Value::String(text)) => text.trim() == name,
-        other => other.is_some_and(|value| value.to_string() == name),
+        other => other.map(Value::to_string).as_deref() == Some(name),
     };
     items.into_iter().find(named).cloned().ok_or_else(|| ApiError::not_found("item"))
 }
