@@ -288,7 +288,7 @@ fn section(path: &str, fields: &[(&str, Option<Value>)]) -> Edit {
 
 #[test]
 fn a_section_is_changed_all_at_once() {
-    let text = "influxdb:\n  url: http://h:8086 # the old one\n  database: d # for now\n  # nobody else\n  username: u\n  password: p\ntargets: []\n";
+    let text = "influxdb:\n  url: http://h:8086 # the old one\n  database: d # of all sites\n  # nobody else\n  username: u\n  password: p\ntargets: []\n";
     // One by one each of these would make a section that nobody understands.
     check(
         text,
@@ -303,7 +303,7 @@ fn a_section_is_changed_all_at_once() {
                 ("url", Some(s("http://h:8086"))),
             ],
         ),
-        "  database: d # for now\n  # nobody else\n  username: u\n  password: p\n",
+        "  database: d # of all sites\n  # nobody else\n  username: u\n  password: p\n",
         "  bucket: b\n  token: t\n  # nobody else\n",
     );
     let new = section("influxdb", &[("url", Some(s("http://h"))), ("database", Some(s("d"))), ("token", None)]);
