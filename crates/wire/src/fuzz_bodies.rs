@@ -4,12 +4,14 @@
 //! Besides not panicking: a decoder sees the same messages however the bytes are cut, what we write we read back, and
 //! nothing exceeds its limit.
 
+mod mail;
 mod plugin;
 mod reach;
 mod rtmp;
 mod srt;
 mod streaming;
 
+pub use mail::{mail_texts, smtp_replies};
 pub use plugin::plugin_output;
 pub use reach::icmp_messages;
 pub use rtmp::{radio_replies, radio_sound, rtmp_chunks, rtmp_tags, rtmp_values};
@@ -26,7 +28,7 @@ use crate::{aac, auth, h264, h265, jpeg, multipart, rtp, rtsp, sdp, tracks, vide
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 27] = [
+pub const BODIES: [(&str, Body); 29] = [
     ("rtsp_decoder", rtsp_decoder),
     ("rtsp_values", rtsp_values),
     ("auth_challenge", auth_challenge),
@@ -54,6 +56,8 @@ pub const BODIES: [(&str, Body); 27] = [
     ("plugin_output", plugin_output),
     ("srt_packets", srt_packets),
     ("srt_conversations", srt_conversations),
+    ("smtp_replies", smtp_replies),
+    ("mail_texts", mail_texts),
 ];
 
 /// Feeds `bytes` in pieces whose lengths the bytes themselves choose, or whole.
