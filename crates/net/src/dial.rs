@@ -121,6 +121,27 @@ pub async fn connect(
     Ok(Stream::Tls(Box::new(stream)))
 }
 
+/// Speaks TLS on a connection from here on (STARTTLS); one that speaks it already is left as it is. The caller makes sure that
+/// nothing was received that is not read yet: it would have come in the clear.
+///
+/// # Errors
+/// Tls, or timed out in that phase.
+pub async fn upgrade(
+    at: &mut Attempt<'_>,
+    stream: Stream,
+    host: &str,
+    options: &TlsOptions,
+    reading: &mut Reading,
+) -> Result<Stream, Fault> {
+    match stream {
+        Stream::Tcp(tcp) => {
+            let stream = at.run(Phase::Tls, tls::handshake(tcp, host, options, reading)).await?;
+            Ok(Stream::Tls(Box::new(stream)))
+        }
+        encrypted @ Stream::Tls(_) => Ok(encrypted),
+    }
+}
+
 /// Tries the addresses in order. Each but the last gets a share of the time that is left, so that one dead address of a name
 /// does not hide a living one.
 async fn connect_any(list: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Fault> {

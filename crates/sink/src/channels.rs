@@ -3,11 +3,12 @@
 
 use crate::channel::ChannelKind;
 
+pub(crate) mod email;
 pub(crate) mod ntfy;
 pub(crate) mod webhook;
 
 /// Every kind, by name.
-pub static CHANNELS: &[&ChannelKind] = &[&ntfy::KIND, &webhook::KIND];
+pub static CHANNELS: &[&ChannelKind] = &[&email::KIND, &ntfy::KIND, &webhook::KIND];
 
 /// The kind of this name.
 #[must_use]

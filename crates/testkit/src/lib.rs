@@ -14,6 +14,7 @@ pub mod mjpeg;
 pub mod peer;
 pub mod rtmp;
 pub mod rtsp;
+pub mod smtp;
 pub mod srt;
 pub mod tls;
 pub mod ts;
