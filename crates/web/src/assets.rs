@@ -43,6 +43,7 @@ files![
     "pages.css",
     "parts.css",
     "preview.js",
+    "score.js",
     "section_form.js",
     "session.js",
     "settings_people.js",

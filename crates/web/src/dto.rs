@@ -11,6 +11,7 @@ pub mod observation;
 pub mod people;
 pub mod problem;
 pub mod push;
+pub mod score;
 pub mod section;
 pub mod session;
 pub mod sink;

@@ -160,6 +160,7 @@ impl Stage {
     async fn refresh(&mut self) {
         let board = self.handle.now();
         let table = self.availability.table();
+        let scoring = self.handle.settings().borrow().score;
         let mut out = BytesMut::new();
         // Values that change every second are told apart from the rest, which is fifty times as long.
         let mut lives: Vec<&TargetNow> = Vec::new();
@@ -173,7 +174,7 @@ impl Stage {
                 known.target = Arc::clone(target);
                 continue;
             }
-            let json = json(&TargetDto::new(target, availability));
+            let json = json(&TargetDto::new(target, availability, &scoring));
             event(&mut out, "target", board.version, &json);
             self.shown.insert(target.spec.id.clone(), Shown { target: Arc::clone(target), availability, json });
         }

@@ -7,6 +7,7 @@ import { ask, h, keep, link, put, segments, setText, toast } from './dom.js';
 import { dateTime, factPairs, millis, number, percent, phaseName, span, STATUS, NONE, count } from './format.js';
 import { now, serverNow, subscribe } from './live.js';
 import { previewCard } from './preview.js';
+import { scoreParts, scoreWords } from './score.js';
 import { sessionCard } from './session.js';
 
 const HOUR = 3600000;
@@ -195,7 +196,7 @@ function incidents(id) {
 export function make({ id: rawId, go }) {
   const id = decodeURIComponent(rawId);
   const node = h('div', { class: 'stack' });
-  const parts = { pill: h('span', { class: 'pill' }), name: h('h1', { class: 'wrap' }), url: h('span', { class: 'mono muted wrap' }), tags: h('span', { class: 'row' }), acts: h('div', { class: 'actions' }), why: h('div', { class: 'notice', role: 'status' }), stats: h('div', { class: 'stats' }), beats: beatBar(FULL_BAR), tracks: h('div'), facts: factList() };
+  const parts = { pill: h('span', { class: 'pill' }), name: h('h1', { class: 'wrap' }), url: h('span', { class: 'mono muted wrap' }), tags: h('span', { class: 'row' }), acts: h('div', { class: 'actions' }), why: h('div', { class: 'notice', role: 'status' }), stats: h('div', { class: 'stats' }), beats: beatBar(FULL_BAR), tracks: h('div'), facts: factList(), score: scoreParts() };
   let built = null;
   let actionsKey = '';
 
@@ -212,7 +213,7 @@ export function make({ id: rawId, go }) {
       built = { history: history(id), incidents: incidents(id), looks: looks(id), preview: previewCard(id, () => now.targets.get(id)), tracks: card('Tracks', null, parts.tracks), session: sessionCard(id) };
       put(node, h('div', { class: 'head' }, h('div', { class: 'grow' }, h('div', { class: 'title' }, parts.name, parts.pill), h('div', { class: 'row' }, parts.url, parts.tags)), parts.acts),
         parts.why, parts.stats, h('div', { class: 'card big-beats' }, h('div', { class: 'body' }, parts.beats)),
-        h('div', { class: 'two' }, h('div', { class: 'stack' }, t.kind === 'push' && may('administrator') ? pushCard(id) : null, built.session.node, built.history.node, built.tracks, built.looks.node), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts.node), built.incidents.node)));
+        h('div', { class: 'two' }, h('div', { class: 'stack' }, t.kind === 'push' && may('administrator') ? pushCard(id) : null, built.session.node, built.history.node, built.tracks, built.looks.node), h('div', { class: 'stack' }, built.preview.node, card('Last look', null, parts.facts.node), card('Health score', null, parts.score.node), built.incidents.node)));
     }
     setText(parts.name, t.name);
     setText(parts.url, t.url);
@@ -224,7 +225,7 @@ export function make({ id: rawId, go }) {
     const pendingFault = t.status === 'up' && t.last && t.last.grade !== 'pass' ? t.last.reasons[0]?.text : '';
     parts.why.hidden = t.status === 'up' && !pendingFault;
     setText(parts.why, t.status === 'up' ? `${pendingFault} (${t.fails} of ${t.fail_after} until it counts as down)` : `${t.reason} · since ${dateTime(t.since)}`);
-    put(parts.stats, stat(`${STATUS[t.status]} for`, span(serverNow() - t.since)), stat('Response', millis(t.last?.took_ms)), stat('24 h', percent(t.availability?.h24)), stat('7 d', percent(t.availability?.d7)), stat('30 d', percent(t.availability?.d30)), stat(t.watch === 'continuous' ? 'Judged every' : 'Looks every', span(t.interval_ms)), ...(t.last?.facts.cert_expires_at ? [stat('Certificate', `${count(Math.floor((t.last.facts.cert_expires_at - serverNow()) / 86400000))} days`)] : []));
+    put(parts.stats, stat(`${STATUS[t.status]} for`, span(serverNow() - t.since)), stat('Response', millis(t.last?.took_ms)), stat('24 h', percent(t.availability?.h24)), stat('7 d', percent(t.availability?.d7)), stat('30 d', percent(t.availability?.d30)), stat('Score', scoreWords(t)), stat(t.watch === 'continuous' ? 'Judged every' : 'Looks every', span(t.interval_ms)), ...(t.last?.facts.cert_expires_at ? [stat('Certificate', `${count(Math.floor((t.last.facts.cert_expires_at - serverNow()) / 86400000))} days`)] : []));
     built.session.node.hidden = t.watch !== 'continuous';
     built.session.update();
     parts.beats.update(t.beats);
@@ -233,6 +234,7 @@ export function make({ id: rawId, go }) {
     built.tracks.hidden = !t.media && !t.last?.tracks.length;
     built.preview.node.hidden = !t.media && !t.url.startsWith('http');
     parts.facts.update(lastFacts(t));
+    parts.score.update(t);
   };
   const unsubscribe = subscribe((what, ids) => {
     if (what === 'targets' ? ids.has(id) : what === 'list') { update(); built?.looks.refresh(); }

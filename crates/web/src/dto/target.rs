@@ -1,6 +1,7 @@
 //! A target as it is now.
 
 use model::board::{Beat, TargetNow};
+use model::score::{self, Scoring};
 use model::status::Status;
 use model::verdict::Grade;
 use serde::{Serialize, Serializer};
@@ -8,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::live::SessionDto;
 use super::observation::ObservationDto;
+use super::score::ScoreDto;
 
 /// Shares of time that a target was available, 0 to 1; null when no time counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
@@ -119,6 +121,8 @@ pub struct TargetDto {
     pub beats: Vec<BeatDto>,
     /// Availability; refreshed twice a minute.
     pub availability: Availabilities,
+    /// Health score of what was seen last; null while the target is not judged.
+    pub score: Option<ScoreDto>,
     /// The keys of the target as in the file, secrets hidden; only when one target is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<serde_json::Value>,
@@ -127,7 +131,7 @@ pub struct TargetDto {
 impl TargetDto {
     /// A target of the board.
     #[must_use]
-    pub fn new(now: &TargetNow, availability: Availabilities) -> Self {
+    pub fn new(now: &TargetNow, availability: Availabilities, scoring: &Scoring) -> Self {
         let spec = &now.spec;
         let ms = |d: std::time::Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         Self {
@@ -157,6 +161,7 @@ impl TargetDto {
             last: now.last.as_ref().map(|o| ObservationDto::new(o, now.verdict.as_deref(), &spec.address)),
             beats: now.beats.iter().copied().map(BeatDto).collect(),
             availability,
+            score: score::of(scoring, now).as_ref().map(Into::into),
             config: None,
         }
     }

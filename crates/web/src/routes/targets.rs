@@ -30,7 +30,8 @@ use crate::state::App;
 pub async fn list(State(app): State<App>) -> Json<TargetsDto> {
     let board = app.handle.now();
     let table = app.availability.table();
-    let dto = |t: &Arc<TargetNow>| TargetDto::new(t, table.get(&t.spec.id).copied().unwrap_or_default());
+    let scoring = app.handle.settings().borrow().score;
+    let dto = |t: &Arc<TargetNow>| TargetDto::new(t, table.get(&t.spec.id).copied().unwrap_or_default(), &scoring);
     Json(TargetsDto { at: app.now().0, version: board.version, targets: board.targets.iter().map(dto).collect() })
 }
 
@@ -54,7 +55,8 @@ async fn one(app: &App, id: &TargetId) -> ApiResult<TargetDto> {
     let which = move || masks::fields_of(&text, Which { id: id.as_str(), name: &name, position });
     let config = tokio::task::spawn_blocking(which).await?;
     let availability = app.availability.table().get(&now.spec.id).copied().unwrap_or_default();
-    Ok(TargetDto { config, ..TargetDto::new(&now, availability) })
+    let scoring = app.handle.settings().borrow().score;
+    Ok(TargetDto { config, ..TargetDto::new(&now, availability, &scoring) })
 }
 
 fn position(board: &Board, id: &TargetId) -> usize {

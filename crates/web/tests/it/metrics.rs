@@ -223,3 +223,23 @@ async fn a_crowd_of_scrapers_is_answered() {
     assert!(all.iter().all(|reply| reply.status == 200 && reply.text().contains("streampulse_build_info")));
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn the_api_tells_the_score_its_parts_and_what_is_missing() {
+    let rig = Rig::with(&format!("{SERVER}score: {{weights: {{bitrate: 0, latency: 0}}}}\n{TARGETS}"), true).await;
+    let admin = rig.admin().await;
+    rig.looked().await;
+    let all = admin.get("/api/v1/targets").await.json();
+    let of =
+        |id: &str| all["targets"].as_array().and_then(|l| l.iter().find(|t| t["id"] == id)).expect(id)["score"].clone();
+    let (good, bad) = (of("good"), of("bad"));
+    assert_eq!((&good["value"], &good["missing"]), (&json!(100.0), &json!(["packet_loss"])), "{good}");
+    assert_eq!(good["measured_ratio"], 0.667, "{good}");
+    assert_eq!((&good["parts"][0]["part"], &good["parts"][0]["value"]), (&json!("status"), &json!(1.0)), "{good}");
+    assert_eq!((&bad["value"], &good["parts"][1]["measured"]), (&json!(0.0), &json!(null)), "{bad}");
+    assert_eq!(admin.send("POST", "/api/v1/targets/good/pause", Some(json!({}))).await.status, 204);
+    let shown = rig.handle.board().wait_for(|b| b.targets.iter().any(|t| t.paused)).await.map(|_| ());
+    tokio::time::timeout(PATIENCE, async { shown.expect("runs") }).await.expect("paused");
+    assert_eq!(admin.get("/api/v1/targets/good").await.json()["score"], json!(null));
+    rig.stop().await;
+}
