@@ -9,14 +9,14 @@ start_prometheus() { # scrapes what a test writes into $S/prom_targets.json
   wait_tcp 19090
 }
 
-component influxdb packages="influxdb influxdb-client"
+component influxdb kind=core packages="influxdb influxdb-client"
 start_influxdb() {
   run influxdb influxd -config "$(render influx.conf)"
   wait_tcp 18086
 }
 ready_influxdb() { wait_for 10 curl -fsS -XPOST "http://$A:18086/query" --data-urlencode "q=CREATE DATABASE streams"; }
 
-component victoria packages=victoria-metrics
+component victoria kind=core packages=victoria-metrics
 start_victoria() { # takes Influx line protocol in the forms of version 1 and 2
   run victoria victoria-metrics -storageDataPath="$S/victoria" -httpListenAddr="$A:18428" -loggerLevel=WARN
   wait_tcp 18428

@@ -33,6 +33,8 @@ const PORTS: &[(u16, &str)] = &[
     (18884, "mqtt wss"),
     (18885, "mqtt client certificate"),
     (19001, "mqtt ws"),
+    (18086, "influxdb"),
+    (18428, "victoria"),
     (18598, "black hole"),
 ];
 /// Left closed: a test that wants a refused connection goes there.

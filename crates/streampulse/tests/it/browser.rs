@@ -9,6 +9,7 @@ mod hostile;
 mod list;
 mod looks;
 mod lost;
+mod sinks;
 mod stream;
 
 use crate::support::Instance;

@@ -10,6 +10,7 @@ mod daily;
 mod exec;
 mod held;
 mod http;
+mod influx;
 mod people;
 mod prometheus;
 mod push;

@@ -131,8 +131,7 @@ pub async fn add_item(
     for (key, value) in values.iter().filter(|(_, value)| !value.is_null()) {
         fields.push((key.clone(), fields::value(value)?));
     }
-    // Whoever reads the file looks for the name first.
-    fields.sort_by_key(|(key, _)| (key != "name", key != "kind"));
+    in_order(row, &describe(), &mut fields);
     let name = values.get("name").and_then(Value::as_str).unwrap_or_default();
     let subject = format!("{}: {name}", row.path);
     finish(&app, &who, Edit::AddItem { list, fields }, &headers, "added an item", &subject, &names(&values)).await
@@ -211,7 +210,15 @@ fn changes(
     for (key, value) in values {
         fields.push((key.clone(), fields::optional(value)?));
     }
+    in_order(row, &all, &mut fields);
     Ok(fields)
+}
+
+/// Keys in the order of the description, in which people expect to read them; those that it does not know at the end.
+fn in_order<T>(row: &Editable, all: &[SectionDoc], fields: &mut [(String, T)]) {
+    let doc = all.iter().find(|doc| doc.name == row.described);
+    let keys: Vec<&str> = doc.into_iter().flat_map(|doc| &doc.fields).map(|field| field.key).collect();
+    fields.sort_by_key(|(key, _)| keys.iter().position(|known| known == key).unwrap_or(usize::MAX));
 }
 
 /// An item of a list by its name, secrets hidden.

@@ -62,7 +62,7 @@ async fn items_of_lists_are_added_written_and_taken_out_by_name() {
     let rule = json!({ "status": ["down"], "name": "Gate, down", "severity": "critical", "for": null });
     let reply = admin.send("POST", &format!("{rules}/items"), Some(rule)).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
-    let added = "alerts:\n  rules:\n    - name: 'Gate, down'\n      severity: critical\n      status: [down]\n";
+    let added = "alerts:\n  rules:\n    - name: 'Gate, down'\n      status: [down]\n      severity: critical\n";
     assert_eq!(rig.config_text(), format!("{SERVER}{TARGETS}{added}"));
     let item = format!("{rules}/items/Gate%2C%20down");
     let other = json!({ "name": "Gate", "status": ["down", "degraded"], "for": "10s" });
