@@ -8,6 +8,7 @@ pub mod channel;
 pub mod channels;
 pub mod influx;
 pub mod message;
+pub mod mqtt;
 mod post;
 pub mod registry;
 mod template;

@@ -4,6 +4,7 @@
 //! Besides not panicking: a decoder sees the same messages however the bytes are cut, what we write we read back, and
 //! nothing exceeds its limit.
 
+mod broker;
 mod mail;
 mod plugin;
 mod reach;
@@ -11,6 +12,7 @@ mod rtmp;
 mod srt;
 mod streaming;
 
+pub use broker::{mqtt_packets, websocket_frames};
 pub use mail::{mail_texts, smtp_replies};
 pub use plugin::plugin_output;
 pub use reach::icmp_messages;
@@ -28,7 +30,7 @@ use crate::{aac, auth, h264, h265, jpeg, multipart, rtp, rtsp, sdp, tracks, vide
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 29] = [
+pub const BODIES: [(&str, Body); 31] = [
     ("rtsp_decoder", rtsp_decoder),
     ("rtsp_values", rtsp_values),
     ("auth_challenge", auth_challenge),
@@ -58,6 +60,8 @@ pub const BODIES: [(&str, Body); 29] = [
     ("srt_conversations", srt_conversations),
     ("smtp_replies", smtp_replies),
     ("mail_texts", mail_texts),
+    ("mqtt_packets", mqtt_packets),
+    ("websocket_frames", websocket_frames),
 ];
 
 /// Feeds `bytes` in pieces whose lengths the bytes themselves choose, or whole.
