@@ -119,13 +119,19 @@ impl TlsOptions {
         Self { trust, client_cert, server_name: section.text("server_name") }
     }
 
-    fn files(&self) -> impl Iterator<Item = &Path> {
+    /// The files by the keys of [`TLS_FIELDS`].
+    pub fn named_files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let ca = match &self.trust {
-            Trust::CaFile(file) => Some(file.as_path()),
+            Trust::CaFile(file) => Some(("ca_file", file.as_path())),
             Trust::System | Trust::Insecure => None,
         };
-        let pair = self.client_cert.iter().flat_map(|(cert, key)| [cert.as_path(), key.as_path()]);
+        let pair = self.client_cert.iter();
+        let pair = pair.flat_map(|(cert, key)| [("client_cert", cert.as_path()), ("client_key", key.as_path())]);
         ca.into_iter().chain(pair)
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        self.named_files().map(|(_, file)| file)
     }
 
     /// Size and change time of every file: a replaced certificate takes effect with the next look.

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use model::board::TargetNow;
+use model::board::{Board, TargetNow};
 use model::time::UtcMs;
 use model::verdict::Grade;
 use serde::Serialize;
@@ -64,12 +64,23 @@ pub async fn status(
     State(app): State<App>,
     on_status: Option<axum::Extension<OnStatus>>,
 ) -> Json<BTreeMap<String, CompatStatus>> {
-    let (board, zone) = (app.handle.now(), zone_of(&app));
-    let mut all: BTreeMap<_, _> = board.targets.iter().map(|t| (t.spec.name.clone(), one(t, &zone))).collect();
+    let mut all = statuses(&app.handle.now());
     if on_status.is_some() {
         all.values_mut().for_each(|s| s.message = masks::without_places(&s.message));
     }
     Json(all)
+}
+
+fn statuses(board: &Board) -> BTreeMap<String, CompatStatus> {
+    let zone = zone::named(&board.timezone);
+    board.targets.iter().map(|t| (t.spec.name.clone(), one(t, &zone))).collect()
+}
+
+/// The body of `GET /api/status` for a Board, which is also what is published by MQTT.
+#[must_use]
+pub fn status_json(board: &Board) -> Vec<u8> {
+    // A map with text for keys cannot fail to be written.
+    serde_json::to_vec(&statuses(board)).unwrap_or_default()
 }
 
 fn one(target: &TargetNow, zone: &Zone) -> CompatStatus {

@@ -228,7 +228,8 @@ impl Loaded {
         if keys[0] == "targets" || keys[0] == "streams" {
             return Err(refuse(path, ("targets are edited one by one".to_owned(), "name the target")));
         }
-        if self.config.form == Form::Legacy2x && path != "timezone" && path != "heartbeat_seconds" {
+        let held = ["timezone", "heartbeat_seconds"].contains(&path) || legacy::mqtt::holds(path);
+        if self.config.form == Form::Legacy2x && !held {
             return Err(refuse(path, needs_import(&format!("a StreamPulse 2.x file cannot hold {path}"))));
         }
         if let Some(value) = value {
@@ -285,6 +286,7 @@ impl Loaded {
             "score" => new.score = old.score,
             "influxdb" => new.influxdb.clone_from(&old.influxdb),
             "metrics" => new.metrics.clone_from(&old.metrics),
+            "mqtt" => new.mqtt.clone_from(&old.mqtt),
             _ => {}
         }
         if old == new && expected == got {

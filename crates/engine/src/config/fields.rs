@@ -13,6 +13,7 @@ use super::channels::{BASE_URL, CHANNEL};
 use super::influxdb::INFLUXDB;
 use super::maintenance::WINDOW;
 use super::metrics::METRICS;
+use super::mqtt::MQTT;
 use super::score::SCORE;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -75,6 +76,7 @@ pub(super) static TOP: &[Field] = &[
     Field::new("metrics", Type::Section(&METRICS), "Who may read `/metrics`, and further names that it answers with."),
     BASE_URL,
     Field::new("channels", Type::Sections(CHANNEL), "Ways by which people are told of alerts."),
+    Field::new("mqtt", Type::Section(MQTT), "Publishes by MQTT."),
 ];
 
 /// Keys of `server`.

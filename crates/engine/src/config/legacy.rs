@@ -4,12 +4,14 @@
 //! and its page had it. Values are taken as they are: `$` has no meaning. What 2.x did and this does not: a 401, a 403 or
 //! a 404 is no success, certificates are verified, and one failure alone is not yet "down".
 
+pub(super) mod mqtt;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use model::address::Address;
 use model::alert::AlertSettings;
-use model::conf::{Field, Node, Place, Problem, Section, Type, Value, words};
+use model::conf::{Node, Place, Problem, Value, words};
 use model::score::Scoring;
 use model::target::Target;
 use probe::kinds;
@@ -25,32 +27,8 @@ const DEFAULT_HEARTBEAT: i64 = 10;
 /// Shortest and longest heartbeat that 2.x kept, in seconds.
 const HEARTBEAT: (i64, i64) = (5, 3600);
 
-const TEXT: Type = Type::Text { max: 4096 };
-const PORT: Type = Type::Integer { min: 1, max: 65_535 };
 const TOP_KEYS: [&str; 4] = ["heartbeat_seconds", "timezone", "streams", "mqtt"];
 const IMPORT: &str = "run `streampulse import` to turn the file into the current form";
-
-/// Keys of `mqtt`, as the 2.2 code reads them.
-static MQTT: [Field; 16] = [
-    Field::new("enabled", Type::Bool, "").default("false"),
-    Field::new("host", TEXT, ""),
-    Field::new("port", PORT, ""),
-    Field::new("ws_port", PORT, ""),
-    Field::new("tls_port", PORT, ""),
-    Field::new("tls_ws_port", PORT, ""),
-    Field::new("use_tls", Type::Bool, ""),
-    Field::new("use_websocket", Type::Bool, ""),
-    Field::new("username", TEXT, ""),
-    Field::new("password", Type::Secret, ""),
-    Field::new("client_id", TEXT, ""),
-    Field::new("topic", TEXT, ""),
-    Field::new("qos", Type::Integer { min: i64::MIN, max: i64::MAX }, ""), // 2.x clamps it
-    Field::new("retain", Type::Bool, ""),
-    Field::new("interval_seconds", Type::Number { min: 0.0, max: 86_400.0 }, ""),
-    Field::new("tls_insecure", Type::Bool, ""),
-];
-/// Known to 2.x and without meaning here: the process asked itself by HTTP.
-const MQTT_IGNORED: &str = "api_status_url";
 
 /// Whether a file is of the 2.x form.
 pub(super) fn is_legacy(root: &Item) -> bool {
@@ -73,7 +51,9 @@ pub(super) fn load_indexed(root: &Item, overrides: &Overrides) -> Result<(Config
     let timezone = zone.map_or("UTC", |z| z.text().unwrap_or_default()).to_owned();
     server::check_timezone(&timezone, zone.map(|z| z.place), &mut problems);
     let seconds = heartbeat(root, &mut problems, &mut warnings);
-    mqtt(root, &mut problems, &mut warnings);
+    let block = mqtt::converted(root, &mut problems, &mut warnings);
+    let mqtt = block.as_ref().and_then(|block| super::mqtt::read(block, &mut problems));
+    warnings.extend(block.as_ref().filter(|_| mqtt.is_some()).map(mqtt::beyond));
     let (targets, indexes) = streams(root, seconds, &mut problems, &mut warnings);
     let server = server::server(&Item::empty_map(), overrides, &mut problems);
     let problems = in_order(problems);
@@ -93,6 +73,7 @@ pub(super) fn load_indexed(root: &Item, overrides: &Overrides) -> Result<(Config
         alerts,
         metrics: default_metrics(),
         influxdb: None,
+        mqtt,
         warnings,
         form: Form::Legacy2x,
     };
@@ -121,24 +102,6 @@ fn heartbeat(root: &Item, problems: &mut Vec<Problem>, warnings: &mut Vec<Proble
         warnings.push(Problem::new(Some(item.place), KEY, message));
     }
     seconds
-}
-
-fn mqtt(root: &Item, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
-    let Some(item) = root.get("mqtt").filter(|i| !i.is_null()) else { return };
-    let known = super::targets::only(item, |key| key != MQTT_IGNORED);
-    let checked = if item.is_map() { &known } else { item };
-    let node = checked.node_of(&MQTT);
-    let mut found = Vec::new();
-    let section = Section::check(&node, &MQTT, "mqtt", &mut found);
-    // 2.x did not look at keys it does not know.
-    let (unknown, wrong): (Vec<_>, Vec<_>) = found.into_iter().partition(|p| p.message.starts_with("unknown key"));
-    warnings.extend(unknown);
-    problems.extend(wrong);
-    if section.bool("enabled") == Some(true) {
-        let problem =
-            Problem::new(Some(item.place), "mqtt", "the mqtt block is kept, and nothing is published by MQTT");
-        warnings.push(problem.with_remedy("read the status from /api/status, which has the same shape"));
-    }
 }
 
 fn streams(
@@ -269,10 +232,14 @@ pub fn import_legacy(text: &str) -> Result<String, Vec<Problem>> {
     let out = imported(&root, &config);
     // The proof that nothing changes for what is watched.
     match super::load(&out, &|_| None, &overrides) {
-        Ok(again) if again.targets == config.targets && again.timezone == config.timezone => Ok(out),
+        Ok(again) if same(&again, &config) => Ok(out),
         Ok(_) => Err(vec![Problem::new(None, "", "the import would not watch the same; please report this")]),
         Err(problems) => Err(problems),
     }
+}
+
+fn same(again: &Config, config: &Config) -> bool {
+    again.targets == config.targets && again.timezone == config.timezone && again.mqtt == config.mqtt
 }
 
 fn imported(root: &Item, config: &Config) -> String {
@@ -309,7 +276,7 @@ fn imported(root: &Item, config: &Config) -> String {
         }
         let _ = writeln!(out, "  - {}", quote::item(&pairs, 4));
     }
-    out.push_str(&mqtt_as_comment(root));
+    out.push_str(&mqtt_block(root));
     out
 }
 
@@ -318,21 +285,17 @@ fn escaped(text: &str) -> String {
     text.replace('$', "$$")
 }
 
-/// The mqtt block as comments, for whoever sets up publishing later. The password stays in the old file.
-fn mqtt_as_comment(root: &Item) -> String {
-    let Some(mqtt) = root.get("mqtt").filter(|m| m.is_map()) else { return String::new() };
-    let mut out = String::from(
-        "\n# The mqtt block of 2.x. Nothing is published by MQTT; the settings are kept here to be read.\n# mqtt:\n",
-    );
-    for entry in mqtt.entries().filter(|e| e.key != MQTT_IGNORED) {
-        let value = match entry.key.as_str() {
-            "password" | "username" if !entry.value.is_null() => "(see the old file)".to_owned(),
-            key => {
-                let ty = MQTT.iter().find(|f| f.key == key).map(|f| &f.ty);
-                quote::flow(&entry.value.node(ty).value)
-            }
+/// The mqtt block in the current form, with its password: what published goes on publishing.
+fn mqtt_block(root: &Item) -> String {
+    let Some(block) = mqtt::converted(root, &mut Vec::new(), &mut Vec::new()) else { return String::new() };
+    let mut out = String::from("\nmqtt:\n");
+    for entry in block.entries() {
+        let ty = mqtt::MQTT.iter().find(|f| f.key == entry.key).map(|f| &f.ty);
+        let value = match entry.value.node(ty).value {
+            Value::Str(text) => Value::Str(escaped(&text)),
+            other => other,
         };
-        let _ = writeln!(out, "#   {}: {value}", quote::text(&entry.key));
+        let _ = writeln!(out, "  {}: {}", quote::text(&entry.key), quote::flow(&value));
     }
     out
 }

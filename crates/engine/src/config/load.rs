@@ -9,8 +9,8 @@ use super::env::expand;
 use super::fields::{PROBING, STORE, TOP};
 use super::tree::Item;
 use super::{
-    Config, Env, Form, Limits, Overrides, StoreSettings, channels, influxdb, legacy, metrics, parse, score, server,
-    targets,
+    Config, Env, Form, Limits, Overrides, StoreSettings, channels, influxdb, legacy, metrics, mqtt, parse, score,
+    server, targets,
 };
 
 /// Reads and checks a configuration. Pure: no file is opened, no name resolved.
@@ -58,6 +58,7 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
     let score = score::score(&section(&root, "score"), &mut problems);
     let influxdb = influxdb::influxdb(&root, &mut problems);
     let metrics = metrics::metrics(&section(&root, "metrics"), &mut problems);
+    let mqtt = mqtt::mqtt(&root, &mut problems);
     let mut warnings = Vec::new();
     let targets = targets::targets(&root, overrides.commands.as_deref(), &mut problems, &mut warnings);
     let alerts = alerts::alerts(&root, &Known::new(&targets, &root, &timezone), &mut problems, &mut warnings);
@@ -85,6 +86,7 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
         alerts,
         influxdb,
         metrics,
+        mqtt,
         warnings,
         form: Form::Current,
     })

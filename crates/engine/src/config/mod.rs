@@ -18,6 +18,7 @@ mod load;
 mod maintenance;
 mod mask;
 mod metrics;
+mod mqtt;
 mod named_files;
 mod parse;
 mod quote;
@@ -83,6 +84,8 @@ pub struct Config {
     pub influxdb: Option<Arc<sink::influx::Settings>>,
     /// What `/metrics` answers, and to whom.
     pub metrics: Metrics,
+    /// The broker that is told by MQTT; `None` when nothing is published.
+    pub mqtt: Option<Arc<sink::mqtt::Settings>>,
     /// What is accepted but should be looked at, in the order of the file.
     pub warnings: Vec<Problem>,
     /// Which form the file has.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use model::conf::{Problem, Value};
+use net::trust::TlsOptions;
 
 use super::{Config, Form};
 
@@ -21,6 +22,9 @@ pub fn check_files(config: &Config) -> Vec<Problem> {
         for (key, file) in [("tls_cert", &tls.cert), ("tls_key", &tls.key)] {
             named.push(Named { path: format!("server.{key}"), key, file, more: 0 });
         }
+    }
+    for (key, file) in config.mqtt.iter().filter_map(|mqtt| mqtt.tls.as_ref()).flat_map(TlsOptions::named_files) {
+        named.push(Named { path: format!("mqtt.{key}"), key, file, more: 0 });
     }
     let list = match config.form {
         Form::Current => "targets",

@@ -11,13 +11,14 @@ use super::fields::{DEFAULTS, EXPECT, PROBING, SERVER, STORE, TARGET, TOP};
 use super::influxdb::INFLUXDB;
 use super::maintenance::WINDOW;
 use super::metrics::METRICS;
+use super::mqtt::MQTT;
 use super::score::{SCORE, WEIGHTS};
 
 /// One section of the configuration, for forms and references.
 #[derive(Clone, Debug)]
 pub struct SectionDoc {
     /// `target` (keys of every target), `expect`, `kind:rtsp` (further keys of a kind), `top`, `server`, `store`, `probing`,
-    /// `score`, `score.weights`, `influxdb`, `metrics`, `defaults`.
+    /// `score`, `score.weights`, `influxdb`, `metrics`, `mqtt`, `defaults`.
     pub name: String,
     /// One sentence.
     pub summary: String,
@@ -58,6 +59,11 @@ pub fn describe() -> Vec<SectionDoc> {
             INFLUXDB,
         ),
         section("metrics", "Who may read `/metrics`, and further names that it answers with.", &METRICS),
+        section(
+            "mqtt",
+            "Publishes the status as a whole, every stream, events and alerts by MQTT, and announces streams to Home Assistant. Nothing is published unless `enabled` is true.",
+            MQTT,
+        ),
         section("defaults", "What every target has unless it, or one of its templates, says otherwise.", &DEFAULTS),
         section("target", "Keys of every target, whatever its kind.", TARGET),
         section("expect", "What is expected of a target beyond that the look succeeds.", &EXPECT),

@@ -91,7 +91,7 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
     let start = Start { config_file: file, store: store.clone(), clock, env: Arc::new(environment), overrides, sinks };
     let (engine, handle, config) = Engine::start(start).await?;
     let sinks = Registry::default();
-    crate::commands::sinks::start(&handle, &sinks, &tasks);
+    let _mqtt = crate::commands::sinks::start(&handle, &sinks, &tasks);
     let listening = match web::serve(handle.clone(), &config, &tasks, web::Options { demo, sinks }).await {
         Ok(listening) => listening,
         Err(error) => {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use engine::Handle;
 use engine::config::Config;
 use net::task::Tasks;
-use sink::influx;
 use sink::registry::Registry;
+use sink::{influx, mqtt};
 use tokio::sync::watch;
 
-/// Starts every sink. Each is there for as long as its section is in the configuration, and ends with `tasks`.
-pub(crate) fn start(handle: &Handle, registry: &Registry, tasks: &Tasks) {
+/// Starts every sink. Each is there for as long as its section is in the configuration, and ends with `tasks`. Answers the
+/// way to publish alerts by MQTT.
+pub(crate) fn start(handle: &Handle, registry: &Registry, tasks: &Tasks) -> mqtt::Handle {
     let sources = influx::Sources {
         board: handle.board(),
         events: Box::new({
@@ -30,6 +31,15 @@ pub(crate) fn start(handle: &Handle, registry: &Registry, tasks: &Tasks) {
     };
     let settings = part(handle, tasks, influx::NAME, |config| config.influxdb.clone());
     tasks.spawn(influx::NAME, influx::keep(sources, settings, tasks.cancelled()));
+    let feed = mqtt::Feed {
+        settings: part(handle, tasks, mqtt::NAME, |config| config.mqtt.clone()),
+        board: handle.board(),
+        events: handle.subscribe(),
+        status: Arc::new(web::compat::status_json),
+        clock: Arc::clone(handle.clock()),
+        registry: registry.clone(),
+    };
+    mqtt::start(feed, tasks)
 }
 
 /// One part of the configuration as it changes, and silent while only others do.

@@ -33,15 +33,46 @@ fn a_file_of_2_x_loads_as_it_is() {
         &[
             "line 1, column 1: this is a StreamPulse 2.x file",
             "line 7, column 8: streams[1].url: http://10.0.0.6:9081/ is looked at as a page",
-            "line 11, column 3: mqtt: the mqtt block is kept, and nothing is published by MQTT",
+            "line 11, column 3: mqtt: besides the topic of 2.x",
+            "line 15, column 13: mqtt.password: a password without a user name has no effect",
+            "line 18, column 19: mqtt.api_status_url: api_status_url has no effect",
         ],
     );
+    let mqtt = config.mqtt.as_ref().expect("it is published");
+    assert_eq!((mqtt.broker().as_str(), mqtt.topic.as_str()), ("mqtt://broker.lan:1883", "cams/status"));
+    assert_eq!((&mqtt.username, &mqtt.password, mqtt.interval), (&None, &None, Duration::from_secs(10)));
     assert_eq!((config.form, config.timezone.as_str()), (Form::Legacy2x, "Asia/Calcutta"));
     let seen: Vec<_> =
         config.targets.iter().map(|t| (t.id.as_str(), t.name.as_str(), t.kind, t.interval.as_secs())).collect();
     assert_eq!(seen, [("gate", "Gate", "rtsp", 15), ("lab", "Lab", "http", 15), ("yard", "Yard", "mjpeg", 15)]);
     assert_eq!(config.targets[0].address.credentials().expect("given").password.expose(), "pa$word");
     assert!(!format!("{config:?}").contains("pa$word"));
+}
+
+#[test]
+fn the_mqtt_block_of_2_x_publishes() {
+    let block = |rest: &str| format!("streams: [{{name: a, url: 'rtsp://h/'}}]\nmqtt: {{{rest}}}\n");
+    let full = block(
+        "enabled: true, host: h, use_tls: true, tls_port: 999, username: u, password: 'p$w', qos: 7, interval_seconds: 2.5, tls_insecure: true, retain: true",
+    );
+    let config = check_warnings(&full, &["2.x file", "besides the topic of 2.x"]);
+    let mqtt = config.mqtt.clone().expect("it is published");
+    assert_eq!((mqtt.broker().as_str(), mqtt.topic.as_str()), ("mqtts://h:999", "stream_monitor/status"));
+    assert_eq!((mqtt.qos.number(), mqtt.interval.as_secs(), mqtt.retain), (2, 5, true));
+    assert_eq!(mqtt.password.as_ref().map(model::secret::Secret::expose), Some("p$w"));
+    assert_eq!(mqtt.tls.as_ref().map(|tls| &tls.trust), Some(&net::trust::Trust::Insecure));
+    assert!(!format!("{config:?}").contains("p$w"));
+    let out = import_legacy(&full).unwrap_or_else(|p| panic!("{}", lines(&p)));
+    assert_eq!(good(&out).mqtt, config.mqtt, "{out}");
+    // The page of 2.x wrote None for nothing, and without a host there was a public broker.
+    let none = check_warnings(
+        &block("enabled: true, host: h, username: None, password: None"),
+        &["2.x file", "besides the topic", "\"None\" is taken as nothing", "\"None\" is taken as nothing"],
+    );
+    assert_eq!(none.mqtt.map(|m| (m.username.clone(), m.password.clone())), Some((None, None)));
+    let nowhere = check_warnings(&block("enabled: true"), &["2.x file", "would have told a public broker"]);
+    assert_eq!(nowhere.mqtt, None);
+    assert_eq!(check_warnings(&block("enabled: false, host: h"), &["2.x file"]).mqtt, None);
 }
 
 #[test]
@@ -96,12 +127,12 @@ fn importing_watches_the_same() {
     let out = import_legacy(FULL).unwrap_or_else(|p| panic!("{}", lines(&p)));
     assert!(!out.contains("hunter2"), "{out}");
     for part in
-        ["timezone: Asia/Calcutta", "interval: 15s", "name: Gate", "pa$$word", "kind: mjpeg", "#   host: broker.lan"]
+        ["timezone: Asia/Calcutta", "interval: 15s", "name: Gate", "pa$$word", "kind: mjpeg", "  host: broker.lan"]
     {
         assert!(out.contains(part), "{part}\n{out}");
     }
     let (old, new) = (good(FULL), load(&out, &env, &Overrides::default()).expect("loads"));
-    assert_eq!((old.targets, new.form), (new.targets, Form::Current));
+    assert_eq!((old.targets, old.mqtt, new.form), (new.targets, new.mqtt, Form::Current));
     assert_eq!(lines(&new.warnings), "");
     let twins = "streams: [{name: 'a: b', url: 'rtsp://h/'}, {name: 'a: b', url: 'http://h/?a=#x'}, {name: A B, url: 'rtsp://h/'}]";
     let out = import_legacy(twins).unwrap_or_else(|p| panic!("{}", lines(&p)));
