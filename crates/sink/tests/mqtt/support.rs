@@ -69,6 +69,7 @@ pub(crate) fn board(streams: &[Stream]) -> Arc<Board> {
         health: Health::default(),
         config_hash: String::new(),
         timezone: "UTC".to_owned(),
+        tally: Default::default(),
     })
 }
 
@@ -90,6 +91,7 @@ fn target(s: &Stream) -> TargetNow {
         rules: StatusRules::default(),
         expect: Expectations::default(),
         options: Options::default(),
+        parents: Vec::new(),
     };
     let mut look = Look::default();
     let video = Track {
@@ -121,6 +123,7 @@ fn target(s: &Stream) -> TargetNow {
         next_due: None,
         session: None,
         revision: s.revision,
+        counts: Default::default(),
     }
 }
 
