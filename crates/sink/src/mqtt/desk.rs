@@ -109,10 +109,10 @@ impl Desk {
     pub(super) fn renew(&mut self) {
         self.announcing.clear();
         self.line.clear();
-        for now in self.board.targets.iter() {
-            let Some(slot) = self.slots.get_mut(&now.spec.id) else { continue };
+        for target in self.board.targets.iter() {
+            let Some(slot) = self.slots.get_mut(&target.spec.id) else { continue };
             (slot.in_line, slot.announce, slot.force) = (true, true, true);
-            self.line.push_back(now.spec.id.clone());
+            self.line.push_back(target.spec.id.clone());
         }
         (self.status_due, self.index_due, self.holding) = (true, true, true);
     }
@@ -148,12 +148,12 @@ impl Desk {
             }
             return;
         }
-        for now in board.targets.iter() {
-            if self.slots.contains_key(&now.spec.id) {
-                self.changed(now);
+        for target in board.targets.iter() {
+            if self.slots.contains_key(&target.spec.id) {
+                self.changed(target);
             } else {
-                self.slots.insert(now.spec.id.clone(), slot(now));
-                self.enter(&now.spec.id, true);
+                self.slots.insert(target.spec.id.clone(), slot(target));
+                self.enter(&target.spec.id, true);
                 self.index_due = true;
             }
         }

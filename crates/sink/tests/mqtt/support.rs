@@ -27,6 +27,7 @@ use tokio::sync::{broadcast, watch};
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 /// Whether Mosquitto is there. Says so when it is not.
+#[allow(clippy::print_stderr, reason = "a skipped test is told of loudly")]
 pub(crate) fn has_testbed() -> bool {
     let there = std::env::var_os("STREAMPULSE_TESTBED").is_some_and(|v| v != "0");
     if !there {
