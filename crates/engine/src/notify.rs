@@ -5,6 +5,7 @@
 mod pace;
 mod post_office;
 mod stored;
+mod turn;
 mod worker;
 
 use std::collections::BTreeMap;

@@ -177,6 +177,19 @@ async fn messages_come_in_order_through_failures_and_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_is_refused_again_and_again_does_not_keep_back_the_others() {
+    let rig = Rig::new("mail");
+    rig.plan("mail", std::iter::repeat_n(Does::Fail(Failure::passing("500 for this text")), 5));
+    for (key, alert) in [("a", "one"), ("a2", "one"), ("b", "two")] {
+        let n = Notification { key: key.to_owned(), alert: alert.to_owned(), ..test_message("x", UtcMs(5)) };
+        rig.outbox.submit(&n, &["mail".to_owned()]).await.expect("it is written");
+    }
+    rig.settled("mail").await;
+    assert_eq!(rig.taken("mail"), ["b", "a", "a2"], "another alert passes, the same one stays in order");
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_channel_delays_no_other_and_a_hanging_one_is_ended() {
     let rig = Rig::new("slow quick");
     rig.plan("slow", [Does::Slow(Duration::from_secs(100_000))]);

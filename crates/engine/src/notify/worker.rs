@@ -1,9 +1,10 @@
-//! The worker of one channel: takes the oldest message that waits, delivers it, writes down what came of it, and only then
+//! The worker of one channel: takes the message whose turn it is, delivers it, writes down what came of it, and only then
 //! goes on. Owns order and pauses of its channel; never gives a message to anybody else.
 //!
 //! A message whose delivery was answered is never sent again by this process: while the disk refuses to note it, the worker
 //! waits for the disk. Killed between the answer and the note, it is sent once more, under the same key.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pace::{self, LONGEST_ASKED};
+use super::turn::{PAGE, turn};
 use super::{HARD_DEADLINE, blocking, stored};
 
 /// How often the outbox is looked at when nobody rang: a message that was put there by hand is found, too.
@@ -49,21 +51,35 @@ pub(super) struct Worker {
     pub(super) stop: CancellationToken,
 }
 
-/// When a message is due, by the clock that does not jump.
-struct Due {
-    row: i64,
-    attempts: u32,
-    at: Instant,
+/// When messages are due, by the clock that does not jump: by row, with the attempts after which this was so.
+#[derive(Default)]
+struct Due(BTreeMap<i64, (u32, Instant)>);
+
+impl Due {
+    /// Learns of messages that were not seen before, and forgets those that are gone.
+    fn follow(&mut self, letters: &[LetterRow], clock: &dyn Clock) {
+        let before = std::mem::take(&mut self.0);
+        for letter in letters {
+            let known = before.get(&letter.row).filter(|(attempts, _)| *attempts == letter.attempts).copied();
+            let read = || Instant::now() + letter.next_at.since(clock.utc()).min(LONGEST_ASKED);
+            self.0.insert(letter.row, known.unwrap_or_else(|| (letter.attempts, read())));
+        }
+    }
+
+    fn left(&self, letter: &LetterRow) -> Duration {
+        let at = self.0.get(&letter.row).map(|(_, at)| at.saturating_duration_since(Instant::now()));
+        at.unwrap_or_default()
+    }
 }
 
 impl Worker {
     /// Works until retired or stopped.
     pub(super) async fn run(mut self) {
-        let mut due: Option<Due> = None;
+        let mut due = Due::default();
         while !self.is_over() {
             self.bell.mark_unchanged();
-            let letter = match self.next().await {
-                Ok(letter) => letter,
+            let letters = match self.waiting().await {
+                Ok(letters) => letters,
                 Err(StoreError::Closed) => return,
                 Err(error) => {
                     tracing::debug!(channel = self.name, %error, "the outbox cannot be read");
@@ -71,24 +87,19 @@ impl Worker {
                     continue;
                 }
             };
-            let Some(letter) = letter else {
+            due.follow(&letters, &*self.clock);
+            let Some((letter, left)) = turn(&letters, |letter| due.left(letter)) else {
                 self.rest(LOOK_EVERY).await;
                 continue;
             };
-            let at = match &due {
-                Some(known) if (known.row, known.attempts) == (letter.row, letter.attempts) => known.at,
-                _ => Instant::now() + letter.next_at.since(self.clock.utc()).min(LONGEST_ASKED),
-            };
-            due = Some(Due { row: letter.row, attempts: letter.attempts, at });
-            let left = at.saturating_duration_since(Instant::now());
             if left > Duration::ZERO {
                 self.rest(left).await;
                 continue;
             }
-            let Some(change) = self.deliver(&letter).await else { return };
+            let Some(change) = self.deliver(letter).await else { return };
             if let LetterChange::Later { .. } = change {
                 let pause = pace_of(&change, &self.clock);
-                due = Some(Due { row: letter.row, attempts: letter.attempts + 1, at: Instant::now() + pause });
+                due.0.insert(letter.row, (letter.attempts + 1, Instant::now() + pause));
             }
             self.note(change).await;
         }
@@ -98,13 +109,13 @@ impl Worker {
         self.retire.is_cancelled() || self.stop.is_cancelled()
     }
 
-    /// The oldest message; how many wait is told to the registry on the way.
-    async fn next(&self) -> Result<Option<LetterRow>, StoreError> {
+    /// The oldest messages; how many wait is told to the registry on the way.
+    async fn waiting(&self) -> Result<Vec<LetterRow>, StoreError> {
         let (store, name) = (self.store.clone(), self.name.clone());
-        let ask = move || Ok((store.waiting_letters(&name, 1)?, store.waiting_count(&name)?));
-        let (mut letters, count) = blocking(ask).await?;
+        let ask = move || Ok((store.waiting_letters(&name, PAGE)?, store.waiting_count(&name)?));
+        let (letters, count) = blocking(ask).await?;
         self.registry.update(&self.registered, |now| (now.kind, now.queued) = (self.kind, count));
-        Ok(letters.pop())
+        Ok(letters)
     }
 
     /// Waits for a time, for somebody to ring, or for the end.
