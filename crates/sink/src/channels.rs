@@ -3,12 +3,32 @@
 
 use crate::channel::ChannelKind;
 
+pub(crate) mod alertmanager;
+pub(crate) mod discord;
 pub(crate) mod email;
+pub(crate) mod gotify;
 pub(crate) mod ntfy;
+pub(crate) mod pagerduty;
+pub(crate) mod pushover;
+pub(crate) mod slack;
+pub(crate) mod teams;
+pub(crate) mod telegram;
 pub(crate) mod webhook;
 
 /// Every kind, by name.
-pub static CHANNELS: &[&ChannelKind] = &[&email::KIND, &ntfy::KIND, &webhook::KIND];
+pub static CHANNELS: &[&ChannelKind] = &[
+    &alertmanager::KIND,
+    &discord::KIND,
+    &email::KIND,
+    &gotify::KIND,
+    &ntfy::KIND,
+    &pagerduty::KIND,
+    &pushover::KIND,
+    &slack::KIND,
+    &teams::KIND,
+    &telegram::KIND,
+    &webhook::KIND,
+];
 
 /// The kind of this name.
 #[must_use]

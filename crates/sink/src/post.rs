@@ -11,11 +11,12 @@ use model::conf::{Field, Problem, Section, Type};
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use model::reading::Reading;
+use model::secret::Secret;
 use net::attempt::Attempt;
 use net::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use net::trust::{TLS_FIELDS, TlsOptions};
 
-use crate::channel::{Around, Failure, join_fields};
+use crate::channel::{Around, Built, Channel, Failure, join_fields};
 use crate::veil::Veil;
 
 /// Most of an answer that is read to find out why a receiver refused.
@@ -23,6 +24,13 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// Longest time that a receiver may ask us to wait: one that asks for more is asked again then.
 const MAX_RETRY_AFTER_S: u64 = 3600;
 
+/// The URL of a chat service: all of it is a secret.
+pub(crate) const WEBHOOK_URL: Field = Field::new(
+    "webhook_url",
+    Type::Secret,
+    "The URL that the service gave for its incoming webhook. All of it is a secret: never shown again.",
+)
+.required();
 /// The deadline of one attempt.
 pub(crate) const TIMEOUT: Field = Field::new(
     "timeout",
@@ -57,6 +65,12 @@ impl Letter {
     pub(crate) fn json(document: &serde_json::Value) -> Self {
         let body = (HeaderValue::from_static("application/json"), Bytes::from(document.to_string()));
         Self { method: Method::POST, headers: Vec::new(), body }
+    }
+
+    /// A form by POST, encoded already.
+    pub(crate) fn form(encoded: String) -> Self {
+        let media_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        Self { method: Method::POST, headers: Vec::new(), body: (media_type, Bytes::from(encoded)) }
     }
 
     /// The same with one more header; a value that no header can carry is left out.
@@ -190,6 +204,38 @@ pub(crate) fn address(section: &Section<'_>, key: &str, problems: &mut Vec<Probl
             None
         }
     }
+}
+
+/// The receiver behind a secret URL ([`WEBHOOK_URL`]).
+pub(crate) fn hook(section: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Receiver> {
+    let address = address(section, WEBHOOK_URL.key, problems)?;
+    let mut veil = Veil::default();
+    veil.add_whole(&address);
+    Some(Receiver::new(address, section, veil, problems))
+}
+
+/// The channel, or the problems when there are any.
+pub(crate) fn built<T: Channel + 'static>(made: Option<T>, problems: Vec<Problem>) -> Built {
+    match made {
+        Some(channel) if problems.is_empty() => Ok(Box::new(channel)),
+        _ => Err(problems),
+    }
+}
+
+/// A secret that goes into a header or a URL as it is; letters that do not fit become a problem.
+pub(crate) fn token(
+    section: &Section<'_>,
+    key: &str,
+    fits: fn(char) -> bool,
+    problems: &mut Vec<Problem>,
+) -> Option<Secret> {
+    let secret = section.secret(key)?;
+    if secret.is_empty() || !secret.expose().chars().all(fits) {
+        let message = format!("{key} holds letters that none has, or nothing");
+        problems.push(Problem::new(section.place_of(key), section.path_of(key), message));
+        return None;
+    }
+    Some(secret)
 }
 
 /// A place below a base address, which may have a path of its own.

@@ -12,6 +12,7 @@ pub mod encoder;
 pub mod http;
 pub mod mjpeg;
 pub mod peer;
+pub mod receivers;
 pub mod rtmp;
 pub mod rtsp;
 pub mod smtp;

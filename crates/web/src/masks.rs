@@ -35,6 +35,8 @@ pub fn is_secret_key(key: &str) -> bool {
         "streamid",
         "credential",
         "webhook_url",
+        "user_key",
+        "routing_key",
     ];
     matches!(key.as_str(), "pw" | "pass" | "bearer" | "psk") || named.iter().any(|word| key.contains(word))
 }

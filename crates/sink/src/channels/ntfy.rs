@@ -79,10 +79,7 @@ fn build(section: &Section<'_>) -> Built {
         let root = post::below(&address, "/").unwrap_or(address);
         Receiver::new(root, section, veil, &mut problems)
     });
-    match receiver {
-        Some(receiver) if problems.is_empty() => Ok(Box::new(Ntfy { receiver, topic, token })),
-        _ => Err(problems),
-    }
+    post::built(receiver.map(|receiver| Ntfy { receiver, topic, token }), problems)
 }
 
 impl Ntfy {

@@ -56,6 +56,10 @@ fn value(ty: &Type, text: &str) -> Value {
         Type::Bool => Value::Bool(text == "true"),
         Type::Integer { .. } => Value::Int(text.parse().unwrap()),
         Type::List(_) => Value::List(text.split(", ").map(|item| Node::bare(Value::Str(item.to_owned()))).collect()),
+        Type::MapOf(_) => {
+            let (name, value) = text.split_once(": ").unwrap();
+            Value::Map(vec![(name.to_owned(), Node::bare(Value::Str(value.to_owned())))])
+        }
         _ => Value::Str(text.to_owned()),
     }
 }
