@@ -26,16 +26,19 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system's time")]
     fn utc(&self) -> UtcMs {
-        // A system clock before 1970 reads as 1970: nothing here is older than that.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        UtcMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        UtcMs(i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX))
     }
 
     fn mono(&self) -> Mono {
         Mono(self.started.elapsed())
     }
+}
+
+/// System time since 1970; a clock before that reads as 1970: nothing here is older.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system's time")]
+pub(crate) fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::attempt::Attempt;
 pub use crate::resolve::resolve;
+pub use crate::tcp::Tcp;
 use crate::tls::{self, TlsConnection};
 use crate::trust::TlsOptions;
 
@@ -37,7 +38,7 @@ thread_local! {
 /// An open connection, plain or encrypted.
 pub enum Stream {
     /// Plain TCP.
-    Tcp(TcpStream),
+    Tcp(Tcp),
     /// TLS over TCP.
     Tls(Box<TlsConnection>),
 }
@@ -45,16 +46,49 @@ pub enum Stream {
 impl Stream {
     /// The socket below, for its addresses.
     #[must_use]
-    pub fn tcp(&self) -> &TcpStream {
+    pub fn tcp(&self) -> &Tcp {
         match self {
             Self::Tcp(tcp) => tcp,
             Self::Tls(tls) => tls.stream.get_ref().0,
         }
     }
 
+    /// From now on lets what comes gather and reads it in ticks, `longest` apart, or when `enough` bytes are there: for media
+    /// that is only watched. All connections share the ticks, so that one waking serves many of them.
+    pub fn gather(&mut self, longest: Duration, enough: u16) {
+        match self {
+            Self::Tcp(tcp) => tcp.gather(longest, enough),
+            Self::Tls(tls) => tls.stream.get_mut().0.gather(longest, enough),
+        }
+    }
+
+    /// Has the kernel acknowledge what comes next at once; it goes back to being slow by itself.
+    pub fn acknowledge_at_once(&self) {
+        self.tcp().acknowledge_at_once();
+    }
+
+    /// How long ago the last of what was read had arrived, by the kernel's word; zero where it is read as it comes.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.tcp().age()
+    }
+
+    /// Reads and throws away what has come, `most` bytes or a little more, without waiting: closing a socket with unread
+    /// bytes makes the kernel send a reset, which may overtake a last word in the peer.
+    pub fn drain(&self, most: usize) {
+        let mut drained = 0;
+        while drained < most {
+            match self.tcp().try_read(&mut [0; 4096]) {
+                Ok(read) if read > 0 => drained += read,
+                _ => break,
+            }
+        }
+    }
+
     /// Reads as much as there is into a room that all connections of this thread share, so that a thousand of them that
-    /// are held need no buffers of their own. `take` is given what was `kept` by the last call and what came, and answers
-    /// how many bytes of it, from the front, it is done with; the rest is kept. Answers how many bytes came: 0 at the end.
+    /// are held need no buffers of their own. `take` is given what was `kept` by the last call and what came, with how long
+    /// ago the last of it had arrived, and answers how many bytes of it, from the front, it is done with; the rest is kept.
+    /// Answers how many bytes came: 0 at the end.
     ///
     /// # Errors
     /// What the operating system or TLS says.
@@ -62,23 +96,23 @@ impl Stream {
         &mut self,
         cx: &mut Context<'_>,
         kept: &mut BytesMut,
-        take: &mut dyn FnMut(&[u8]) -> usize,
+        take: &mut dyn FnMut(&[u8], Duration) -> usize,
     ) -> Poll<io::Result<usize>> {
         if kept.len() > MAX_KEPT {
-            let read = ready!(tokio_util::io::poll_read_buf(Pin::new(self), cx, kept))?;
-            let used = take(kept).min(kept.len());
+            let read = ready!(tokio_util::io::poll_read_buf(Pin::new(&mut *self), cx, kept))?;
+            let used = take(kept, self.age()).min(kept.len());
             kept.advance(used);
             return Poll::Ready(Ok(read));
         }
         ROOM.with_borrow_mut(|room| {
             // What was kept is put before what comes, once something has come.
             let mut buffer = ReadBuf::new(&mut room[MAX_KEPT..]);
-            ready!(Pin::new(self).poll_read(cx, &mut buffer))?;
+            ready!(Pin::new(&mut *self).poll_read(cx, &mut buffer))?;
             let read = buffer.filled().len();
             let start = MAX_KEPT - kept.len();
             room[start..MAX_KEPT].copy_from_slice(kept);
             let all = &room[start..MAX_KEPT + read];
-            let used = take(all).min(all.len());
+            let used = take(all, self.age()).min(all.len());
             kept.clear();
             kept.extend_from_slice(&all[used..]);
             Poll::Ready(Ok(read))
@@ -116,6 +150,7 @@ pub async fn connect(
     if let Ok(peer) = tcp.peer_addr() {
         reading.text(fact::PEER, peer.to_string());
     }
+    let tcp = Tcp::new(tcp);
     let Some(options) = tls else { return Ok(Stream::Tcp(tcp)) };
     let stream = at.run(Phase::Tls, tls::handshake(tcp, address.host(), options, reading)).await?;
     Ok(Stream::Tls(Box::new(stream)))

@@ -12,17 +12,17 @@ use rustls::client::ResolvesClientCert;
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error, InvalidMessage, OtherError, SignatureScheme};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::tcp::Tcp;
 use crate::trust::{self, TlsOptions, Trust};
 pub use crate::verify::PeerCertificate;
 use crate::verify::Rejected;
 
 /// A TLS connection with what its handshake told.
 pub struct TlsConnection {
-    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) stream: TlsStream<Tcp>,
     asked: Option<Arc<Asked>>,
 }
 
@@ -58,7 +58,7 @@ impl ResolvesClientCert for Asked {
 
 /// Speaks TLS over `tcp` and notes certificate and version in `reading`, the certificate also when it is refused.
 pub(crate) async fn handshake(
-    tcp: TcpStream,
+    tcp: Tcp,
     host: &str,
     options: &TlsOptions,
     reading: &mut Reading,

@@ -2,6 +2,7 @@
 //! datagrams from the peer's address. Knows nothing of what is in a datagram. Listening for unasked datagrams is in
 //! `udp/receiver.rs`.
 
+pub(crate) mod port;
 mod receiver;
 
 pub use receiver::{Interface, Listen, Receiver};

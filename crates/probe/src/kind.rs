@@ -78,6 +78,16 @@ pub trait Probe: Send + Sync {
     fn equip(&mut self, _gear: &Gear) {}
 }
 
+/// How long the packets of a look gather before they are read, once the first have come: being woken for each of them costs
+/// more than all that is done with it. A look ends so much later at most.
+pub(crate) const LOOK_GATHER: Duration = Duration::from_millis(100);
+/// The same where the kernel tells when enough has come, so that it is less often the time that ends the wait.
+pub(crate) const LOOK_GATHER_STREAM: Duration = Duration::from_millis(250);
+/// Bytes on a connection after which a look reads sooner: a small key frame, and half a second of sound.
+pub(crate) const LOOK_GATHER_BYTES: u16 = 8 * 1024;
+/// The same for a session that is held: half of the window with which the kernel begins, so that no sender is held up.
+pub(crate) const HOLD_GATHER_BYTES: u16 = 32 * 1024;
+
 /// The key of a target that holds a session that says how long a silence may last; part of [`HOLD_FIELDS`].
 pub const SILENCE_KEY: &str = "silence";
 /// Longest silence of a track that is accepted unless the configuration says otherwise: it is noticed within 2 s of the

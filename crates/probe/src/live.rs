@@ -27,6 +27,10 @@ const MIN_WINDOW: Duration = Duration::from_secs(5);
 const MAX_WINDOW: Duration = Duration::from_secs(60);
 /// Tracks that are measured; more are passed over. A transport stream of a whole multiplex has about as many.
 const MAX_LINES: usize = 64;
+/// How long packets gather before they are read: this part of the silence that is accepted, and no less and no more than this.
+/// Whoever is to notice a silence in time must not make one.
+const GATHER_PART: u32 = 10;
+const GATHER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(100));
 /// Patience with a track that has just begun: how often its packets come is not known yet.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 /// One media packet, or what the protocol has in its place: a message, a chunk of a body, a PES packet.
@@ -36,8 +40,11 @@ pub struct Packet {
     pub track: usize,
     /// Media bytes, without packet headers.
     pub bytes: usize,
-    /// When it came ([`Live::now`]; once for all packets of one read).
+    /// When it came, or the last of the packets that were read together with it ([`Live::now`], less what the connection
+    /// knows of how long ago that was).
     pub at: Mono,
+    /// Whether `at` is its own time: false for packets that were read together with a later one and have no time of their own.
+    pub timed: bool,
     /// Its timestamp, counted without wraps from any fixed point of the session; `None` where the protocol has none.
     pub media_time: Option<Duration>,
     /// It begins a new picture or frame: the first packet with its timestamp.
@@ -88,6 +95,12 @@ impl Live {
         let (reading, origin) = (Reading::default(), clock.mono());
         let state = State { reading, opened: None, origin, window, silence, lines: Vec::new() };
         Self { clock, state: Mutex::new(state), opened: Notify::new() }
+    }
+
+    /// How long packets may gather before they are read.
+    #[must_use]
+    pub fn gather(&self) -> Duration {
+        (self.lock().silence / GATHER_PART).clamp(GATHER.0, GATHER.1)
     }
 
     /// Monotonic time now, for [`Packet::at`].

@@ -11,19 +11,18 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use super::port::{Port, Taken, ask_for_room};
 use crate::dial::io_fault;
 
-/// Room for datagrams in the kernel that is asked for: a second of 16 Mbit/s. The system gives as much as
-/// `net.core.rmem_max` allows.
-const BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// Largest datagram that is read whole: IP allows no larger ones.
 const MAX_DATAGRAM_BYTES: usize = 64 * 1024;
 /// Datagrams handed over in one go before others get their turn.
@@ -70,9 +69,9 @@ thread_local! {
     static ROOM: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; MAX_DATAGRAM_BYTES]);
 }
 
-/// A socket and everybody who reads from it.
+/// A socket and everybody who reads from it, each through a twin of it.
 struct Shared {
-    socket: UdpSocket,
+    socket: Socket,
     seats: Mutex<Vec<Arc<Seat>>>,
 }
 
@@ -85,12 +84,13 @@ struct Seat {
 
 #[derive(Default)]
 struct Waiting {
-    datagrams: VecDeque<(Bytes, SocketAddr)>,
+    datagrams: VecDeque<(Bytes, SocketAddr, Instant)>,
     dropped: u64,
 }
 
 /// Reads datagrams. Dropping it leaves the group and frees the port, unless others listen there.
 pub struct Receiver {
+    port: Port,
     shared: Arc<Shared>,
     seat: Arc<Seat>,
     source: Option<IpAddr>,
@@ -106,10 +106,10 @@ impl Receiver {
     pub fn open(listen: &Listen) -> Result<Self, Fault> {
         let fault = |error: io::Error| refused(listen, &error);
         let shared = if listen.is_multicast() {
-            Arc::new(Shared::new(join(listen).map_err(fault)?).map_err(fault)?)
+            Arc::new(Shared::new(join(listen).map_err(fault)?))
         } else if listen.address.port() == 0 {
             // Another port each time.
-            Arc::new(Shared::new(bind(listen).map_err(fault)?).map_err(fault)?)
+            Arc::new(Shared::new(bind(listen).map_err(fault)?))
         } else {
             let key = (listen.address, listen.interface.clone());
             let mut table = lock(&SHARED);
@@ -117,15 +117,16 @@ impl Receiver {
             match table.get(&key).and_then(Weak::upgrade) {
                 Some(shared) => shared,
                 None => {
-                    let shared = Arc::new(Shared::new(bind(listen).map_err(fault)?).map_err(fault)?);
+                    let shared = Arc::new(Shared::new(bind(listen).map_err(fault)?));
                     table.insert(key, Arc::downgrade(&shared));
                     shared
                 }
             }
         };
+        let port = shared.socket.try_clone().and_then(Port::new).map_err(fault)?;
         let seat = Arc::new(Seat::default());
         lock(&shared.seats).push(Arc::clone(&seat));
-        Ok(Self { shared, seat, source: listen.source, strangers: 0 })
+        Ok(Self { port, shared, seat, source: listen.source, strangers: 0 })
     }
 
     /// Where it listens.
@@ -133,7 +134,17 @@ impl Receiver {
     /// # Errors
     /// What the operating system says when the socket is gone.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.shared.socket.local_addr()
+        self.port.local_addr()
+    }
+
+    /// From now on lets datagrams gather and reads them in ticks, `longest` apart, and closer where many come: for media that
+    /// is only watched. Does nothing where the system gives little room for what comes meanwhile. When each of them arrived is
+    /// told in any case.
+    ///
+    /// # Errors
+    /// What the operating system says; the socket is of no use then.
+    pub fn gather(&mut self, longest: Duration) -> io::Result<()> {
+        self.port.gather(longest)
     }
 
     /// Datagrams that came from elsewhere than the source and were left out.
@@ -148,54 +159,51 @@ impl Receiver {
         lock(&self.seat.waiting).dropped
     }
 
-    /// Waits for datagrams and hands over what is there, in the order of arrival. Run it inside `Attempt::run`: it waits for
-    /// ever.
+    /// Waits for datagrams and hands over what is there, in the order of arrival, with who sent it and when it arrived. Run it
+    /// inside `Attempt::run`: it waits for ever. Safe to drop.
     ///
     /// # Errors
     /// What the operating system says of the socket.
-    pub async fn receive(&mut self, mut each: impl FnMut(&[u8], SocketAddr)) -> Result<(), Fault> {
+    pub async fn receive(&mut self, mut each: impl FnMut(&[u8], SocketAddr, Instant)) -> Result<(), Fault> {
         loop {
+            tokio::select! {
+                ready = self.port.ready() => ready.map_err(|e| io_fault(Phase::Media, &e))?,
+                () = self.seat.news.notified() => {}
+            }
             if self.take(&mut each).map_err(|e| io_fault(Phase::Media, &e))? {
                 return Ok(());
-            }
-            tokio::select! {
-                ready = self.shared.socket.readable() => ready.map_err(|e| io_fault(Phase::Media, &e))?,
-                () = self.seat.news.notified() => {}
             }
         }
     }
 
     /// Hands over what is there; whether anything was.
-    fn take(&mut self, each: &mut impl FnMut(&[u8], SocketAddr)) -> io::Result<bool> {
+    fn take(&mut self, each: &mut impl FnMut(&[u8], SocketAddr, Instant)) -> io::Result<bool> {
         let (source, strangers) = (self.source, &mut self.strangers);
         let mut any = false;
-        let mut give = |bytes: &[u8], from: SocketAddr| {
+        let mut give = |bytes: &[u8], from: SocketAddr, arrived: Instant| {
             if source.is_some_and(|source| source != from.ip().to_canonical()) {
                 *strangers += 1;
             } else {
                 any = true;
-                each(bytes, from);
+                each(bytes, from, arrived);
             }
         };
         // As long as this lock is held nobody else reads: the order of arrival stays for everybody.
         let seats = lock(&self.shared.seats);
         let waiting = std::mem::take(&mut lock(&self.seat.waiting).datagrams);
-        for (bytes, from) in waiting {
-            give(&bytes, from);
+        for (bytes, from, arrived) in waiting {
+            give(&bytes, from, arrived);
         }
         ROOM.with_borrow_mut(|room| {
             for _ in 0..BATCH {
-                match self.shared.socket.try_recv_from(room) {
-                    Ok((length, from)) => {
-                        if seats.len() > 1 {
-                            share(&seats, &self.seat, &room[..length], from);
-                        }
-                        give(&room[..length], from);
-                    }
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    Err(e) => return Err(e),
+                let Some(Taken { length, from, arrived }) = self.port.take(room)? else {
+                    return Ok::<_, io::Error>(());
+                };
+                let Some(from) = from else { continue };
+                if seats.len() > 1 {
+                    share(&seats, &self.seat, &room[..length], from, arrived);
                 }
+                give(&room[..length], from, arrived);
             }
             Ok(())
         })?;
@@ -212,7 +220,7 @@ impl Drop for Receiver {
 }
 
 /// Leaves a datagram for everybody else of the port.
-fn share(seats: &[Arc<Seat>], own: &Arc<Seat>, bytes: &[u8], from: SocketAddr) {
+fn share(seats: &[Arc<Seat>], own: &Arc<Seat>, bytes: &[u8], from: SocketAddr, arrived: Instant) {
     let bytes = Bytes::copy_from_slice(bytes);
     for seat in seats.iter().filter(|seat| !Arc::ptr_eq(seat, own)) {
         let mut waiting = lock(&seat.waiting);
@@ -220,7 +228,7 @@ fn share(seats: &[Arc<Seat>], own: &Arc<Seat>, bytes: &[u8], from: SocketAddr) {
             waiting.datagrams.pop_front();
             waiting.dropped += 1;
         }
-        waiting.datagrams.push_back((bytes.clone(), from));
+        waiting.datagrams.push_back((bytes.clone(), from, arrived));
         drop(waiting);
         seat.news.notify_one();
     }
@@ -231,16 +239,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    fn new(socket: Socket) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket: UdpSocket::from_std(socket.into())?, seats: Mutex::default() })
+    fn new(socket: Socket) -> Self {
+        Self { socket, seats: Mutex::default() }
     }
 }
 
 fn socket(listen: &Listen) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(listen.address), Type::DGRAM, Some(Protocol::UDP))?;
-    // The system cuts this to its limit and says nothing.
-    socket.set_recv_buffer_size(BUFFER_BYTES)?;
+    ask_for_room(&socket)?;
     Ok(socket)
 }
 

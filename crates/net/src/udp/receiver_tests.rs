@@ -1,6 +1,7 @@
 //! Listening: shared ports, sources, groups on the loopback interface, and what the system refuses.
 
 use super::*;
+use tokio::net::UdpSocket;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -27,7 +28,7 @@ async fn sender(from: &str) -> UdpSocket {
 async fn texts(receiver: &mut Receiver, count: usize) -> Vec<String> {
     let mut seen = Vec::new();
     while seen.len() < count {
-        let each = |bytes: &[u8], _| seen.push(String::from_utf8_lossy(bytes).into_owned());
+        let each = |bytes: &[u8], _, _| seen.push(String::from_utf8_lossy(bytes).into_owned());
         receiver.receive(each).await.expect("the socket is there");
     }
     seen
@@ -64,6 +65,26 @@ async fn a_waiting_reader_learns_what_another_one_read() {
     };
     let ((one, other), ()) = tokio::join!(both, sending);
     assert_eq!(one, other);
+}
+
+#[tokio::test]
+async fn what_gathered_is_told_with_the_time_of_its_arrival_and_shared() {
+    let (mut patient, mut quick, port) = two().await;
+    patient.gather(Duration::from_millis(60)).expect("a live socket");
+    let from = sender("127.0.0.1:0").await;
+    let (mut arrivals, mut sent) = (Vec::new(), Vec::new());
+    for n in 0..3 {
+        from.send_to(format!("{n}").as_bytes(), (HERE, port)).await.expect("sent");
+        sent.push(Instant::now());
+        if n < 2 {
+            assert_eq!(texts(&mut quick, 1).await, [format!("{n}")], "nobody takes anything from others");
+        }
+    }
+    while arrivals.len() < 3 {
+        patient.receive(|_, _, arrived| arrivals.push(arrived)).await.expect("the socket is there");
+    }
+    assert!(arrivals.is_sorted() && arrivals.iter().zip(&sent).all(|(arrived, sent)| arrived <= sent), "{arrivals:?}");
+    assert_eq!(texts(&mut quick, 1).await, ["2"]);
 }
 
 #[tokio::test]

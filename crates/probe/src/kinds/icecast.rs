@@ -325,7 +325,16 @@ impl Ears {
             if std::mem::replace(&mut frames, now_frames) != now_frames {
                 let bytes = self.heard.wrapping_sub(std::mem::replace(&mut heard, self.heard));
                 let at = live.now();
-                live.packet(Packet { track: 0, bytes, at, media_time: None, frame: true, key: false, lost: None });
+                live.packet(Packet {
+                    track: 0,
+                    bytes,
+                    at,
+                    timed: true,
+                    media_time: None,
+                    frame: true,
+                    key: false,
+                    lost: None,
+                });
             }
             match listener.more(Phase::Media).await {
                 Ok(true) => {}

@@ -399,7 +399,16 @@ async fn hold(pictures: &mut Pictures, live: &Live) -> Fault {
             if let Some(track) = reading.tracks.first_mut() {
                 (track.width, track.height) = (Some(picture.info.width), Some(picture.info.height));
             }
-            batch.packet(Packet { track: 0, bytes, at, media_time: None, frame: true, key: false, lost: None });
+            batch.packet(Packet {
+                track: 0,
+                bytes,
+                at,
+                timed: true,
+                media_time: None,
+                frame: true,
+                key: false,
+                lost: None,
+            });
         });
     }
 }

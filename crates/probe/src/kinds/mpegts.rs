@@ -27,7 +27,9 @@ use tokio::time::Instant;
 use self::analysis::{Analysis, Rules, Selection};
 use self::hold::Held;
 use self::source::{Piece, Place, Source};
-use crate::kind::{AUTH_FIELDS, BoxFuture, HOLD_FIELDS, Kind, Probe, address_of, join_fields, options_node, within};
+use crate::kind::{
+    AUTH_FIELDS, BoxFuture, HOLD_FIELDS, Kind, LOOK_GATHER, Probe, address_of, join_fields, options_node, within,
+};
 use crate::live::Live;
 
 /// How long a look listens when nothing else is configured: twice the 500 ms within which tables must come.
@@ -215,6 +217,7 @@ impl MpegTs {
             return Err(analysis.fault(&why));
         }
         live.opened(at);
+        source.gather(live.gather())?;
         let mut held = Held::new(live, analysis, self.interval);
         loop {
             let more = source.receive(|| live.now().0, |piece, now| held.take(piece, now)).await?;
@@ -280,7 +283,13 @@ impl Listening {
             let until = first.filter(|_| complete).map_or(last, |first: Instant| last.min(first + self.window));
             let take = |piece: Piece<'_>, now| analysis.take(piece, now, &mut |_, _| {});
             match tokio::time::timeout_at(until, source.receive(|| began.elapsed(), take)).await {
-                Ok(Ok(true)) => _ = first.get_or_insert_with(Instant::now),
+                Ok(Ok(true)) if first.is_none() => {
+                    first = Some(Instant::now());
+                    if self.depth == Depth::Media {
+                        source.gather(LOOK_GATHER)?;
+                    }
+                }
+                Ok(Ok(true)) => {}
                 Ok(Ok(false)) => return Ok(End::Closed),
                 Ok(Err(fault)) => return Err(fault),
                 Err(_over) if complete => return Ok(End::Enough),

@@ -27,7 +27,10 @@ use self::connection::{Connection, Incoming};
 use self::media::{Selection, Tally};
 use self::place::Place;
 use self::session::{Connected, SignIn, Turn};
-use crate::kind::{AUTH_FIELDS, BoxFuture, HOLD_FIELDS, Kind, Probe, address_of, join_fields, options_node, within};
+use crate::kind::{
+    AUTH_FIELDS, BoxFuture, HOLD_FIELDS, Kind, LOOK_GATHER_BYTES, LOOK_GATHER_STREAM, Probe, address_of, join_fields,
+    options_node, within,
+};
 use crate::live::Live;
 
 /// Redirects followed: a load balancer needs one.
@@ -255,7 +258,12 @@ async fn start(connection: &mut Connection, place: &Place, tally: &mut Tally) ->
 
 /// Takes messages until the tally is content; or the words for how the stream ended before that.
 async fn receive(connection: &mut Connection, place: &Place, tally: &mut Tally) -> Result<Option<String>, Fault> {
+    let mut gathers = false;
     loop {
+        // Servers send sound at once and pictures from the next key frame on: up to then being woken is all that a look costs.
+        if tally.has_begun() && !std::mem::replace(&mut gathers, true) {
+            connection.gather(LOOK_GATHER_STREAM, LOOK_GATHER_BYTES);
+        }
         let next = connection.next(Phase::Media);
         let incoming = match tally.end() {
             Some(end) if end <= tokio::time::Instant::now() => return Ok(None),

@@ -206,7 +206,7 @@ impl Rtsp {
         };
         live.reading(|known| known.proven = Some(Depth::Media));
         live.opened(at);
-        Err(playing.hold(Phase::Media, &mut connection, &mut ear).await)
+        Err(playing.hold(Phase::Media, &mut connection, &mut ear, live.gather()).await)
     }
 
     /// Connects and asks for the description; answers with the tracks to set up, too.

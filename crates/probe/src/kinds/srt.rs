@@ -21,7 +21,7 @@ use self::flow::Flow;
 use self::options::Plan;
 use self::pulse::Pulse;
 use self::session::Session;
-use crate::kind::{BoxFuture, HOLD_FIELDS, Kind, Probe, join_fields, options_node, within};
+use crate::kind::{BoxFuture, HOLD_FIELDS, Kind, LOOK_GATHER, Probe, join_fields, options_node, within};
 use crate::kinds::mpegts::analysis::{Rules, Selection};
 use crate::live::Live;
 
@@ -165,6 +165,7 @@ impl Probe for Srt {
 
 /// Receives until enough is known.
 async fn receive(session: &mut Session, flow: &mut Flow) -> Result<(), Fault> {
+    session.gather(LOOK_GATHER)?;
     loop {
         session.ready().await?;
         let ended = session.take(&mut |delivery, now| flow.push(delivery, now));

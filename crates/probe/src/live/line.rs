@@ -70,7 +70,9 @@ pub(super) struct Line {
     last: u64,
     packets: u64,
     lost: Option<i64>,
-    /// Arrival and timestamp of the latest packet that has one, in nanoseconds.
+    /// Packets have timestamps.
+    stamped: bool,
+    /// Arrival and timestamp of the latest packet that has both, in nanoseconds.
     latest: Option<(u64, i64)>,
     jitter: f64,
     frames: u64,
@@ -101,6 +103,7 @@ impl Line {
             last: 0,
             packets: 0,
             lost: None,
+            stamped: false,
             latest: None,
             jitter: 0.0,
             frames: 0,
@@ -130,7 +133,8 @@ impl Line {
         self.packets += 1;
         let media = packet.media_time.map(|time| nanos(time).cast_signed());
         let place = media.unwrap_or(at.cast_signed());
-        if let Some(media) = media {
+        self.stamped |= media.is_some();
+        if let Some(media) = media.filter(|_| packet.timed) {
             self.take_jitter(media, at);
         }
         let (mut step, mut mark, mut key) = (0, None, 0);
@@ -273,14 +277,14 @@ impl Line {
             sum.packets += u64::from(bucket.packets);
             sum.lost += i64::from(bucket.lost);
             silence = silence.max(bucket.silence);
-            if self.latest.is_some() {
+            if self.stamped {
                 sum.step = sum.step.max(Some(bucket.step).filter(|step| *step > 0));
             }
         }
         sum.silence = sum.silence.max(silence);
         sum.packets_ever += self.packets;
         sum.lost_ever = self.lost.map(|lost| lost + sum.lost_ever.unwrap_or(0)).or(sum.lost_ever);
-        if self.latest.is_some() {
+        if self.stamped {
             sum.jumps = Some(self.jumps + sum.jumps.unwrap_or(0));
             sum.jitter = Some(self.jitter.max(sum.jitter.unwrap_or(0.0)));
         }
@@ -306,7 +310,7 @@ impl Line {
             let lost = u32::try_from(bucket.lost).unwrap_or(0);
             sum.lost = Some(lost + sum.lost.unwrap_or(0));
         }
-        if self.latest.is_some() && bucket.packets > 0 {
+        if self.stamped && bucket.packets > 0 {
             let worst = |value: f64, known: Option<f64>| Some(rounded(value / 1e6).max(known.unwrap_or(0.0)));
             sum.jitter_ms = worst(bucket.jitter, sum.jitter_ms);
             if bucket.step > 0 {

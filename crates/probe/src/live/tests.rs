@@ -40,6 +40,7 @@ impl Bench {
     fn send(&self, at: Duration, change: impl FnOnce(&mut Packet)) {
         self.until(at);
         let mut packet = Packet {
+            timed: true,
             track: 0,
             bytes: 1000,
             at: self.live.now(),

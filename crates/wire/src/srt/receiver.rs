@@ -62,6 +62,8 @@ pub struct Receiver {
     said: Duration,
     acks: Acks,
     nak_due: Option<Duration>,
+    /// What is to be added to the latency before a hole is given up.
+    late: Duration,
 }
 
 /// What was acknowledged.
@@ -89,7 +91,14 @@ impl Receiver {
             heard: now,
             said: now,
             nak_due: None,
+            late: Duration::ZERO,
         }
+    }
+
+    /// From now on packets are taken so much later than they come at most. What is missing is asked for later by that, too, and
+    /// waited for longer; senders keep packets for a second at least.
+    pub fn is_late(&mut self, by: Duration) {
+        self.late = by;
     }
 
     /// What the handshake agreed on.
@@ -238,7 +247,7 @@ impl Receiver {
     }
 
     fn hole_due(&self) -> Option<Duration> {
-        if self.order.is_whole() { None } else { self.order.due().map(|due| due + self.link.latency) }
+        if self.order.is_whole() { None } else { self.order.due().map(|due| due + self.link.latency + self.late) }
     }
 
     /// Does what is due.
@@ -250,7 +259,7 @@ impl Receiver {
             return Err(Ended::Silent(SILENCE));
         }
         if self.hole_due().is_some_and(|due| due <= now) {
-            self.order.give_up(now.saturating_sub(self.link.latency), each);
+            self.order.give_up(now.saturating_sub(self.link.latency + self.late), each);
         }
         if self.acks.due.is_some_and(|due| due <= now) {
             self.acks.due = None;

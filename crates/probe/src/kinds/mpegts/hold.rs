@@ -94,6 +94,7 @@ impl Lane {
             track,
             bytes: std::mem::take(&mut self.bytes),
             at,
+            timed: true,
             media_time: self.time.map(|_| Duration::from_nanos(self.ticks * 100_000 / 9)),
             frame: std::mem::take(&mut self.start),
             key: self.key,

@@ -10,10 +10,12 @@ use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use model::reading::{Reading, Severity, fact};
 use net::attempt::Attempt;
+use net::dial::io_fault;
 use net::http::{Body, HeaderName, Method};
 use net::resolve::resolve;
 use net::trust::TlsOptions;
 use net::udp::{Interface, Listen, Receiver};
+use tokio::time::Instant;
 use wire::rtp::{self, Header, Jitter, Reorder, SeqTracker};
 use wire::ts::SYNC;
 
@@ -157,6 +159,16 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// From now on lets datagrams gather between two readings; they are told of as they arrived nevertheless.
+    pub(super) fn gather(&mut self, longest: Duration) -> Result<(), Fault> {
+        match self {
+            Self::Datagrams(datagrams) => {
+                datagrams.receiver.gather(longest).map_err(|error| io_fault(Phase::Media, &error))
+            }
+            Self::Body(_) => Ok(()),
+        }
+    }
+
     /// Waits for bytes and hands them over with the time of their arrival by `clock`; false when the stream has ended. May be
     /// dropped at any time without loss.
     pub(super) async fn receive(
@@ -255,10 +267,12 @@ impl Datagrams {
         let (rtp, must, senders) = (&mut self.rtp, self.must_be_rtp, &mut self.senders);
         let (packets, strange) = (&mut self.packets, &mut self.strange);
         let mut foreign = None;
-        let mut now = None;
+        // One moment by both clocks.
+        let mut moment = None;
         self.receiver
-            .receive(|bytes, from| {
-                let now = *now.get_or_insert_with(&clock);
+            .receive(|bytes, from, arrived| {
+                let (now, here) = *moment.get_or_insert_with(|| (clock(), Instant::now()));
+                let now = now.saturating_sub(here.saturating_duration_since(arrived));
                 if senders.last() != Some(&from) && senders.len() < MAX_SENDERS && !senders.contains(&from) {
                     senders.push(from);
                 }

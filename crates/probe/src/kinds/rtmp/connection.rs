@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use model::fault::{Fault, FaultKind};
@@ -82,11 +83,25 @@ impl Connection {
         self.held = true;
     }
 
+    /// From now on lets messages gather between two readings.
+    pub(super) fn gather(&mut self, longest: Duration, enough: u16) {
+        self.stream.gather(longest, enough);
+    }
+
+    /// How long ago the last of what was read had arrived, and whether nothing of it is left.
+    pub(super) fn age(&self) -> (Duration, bool) {
+        (self.stream.age(), self.waiting.is_empty() && self.inbox.is_empty())
+    }
+
     /// Sends messages.
     pub(super) async fn send(&mut self, phase: Phase, messages: &[Message]) -> Result<(), Fault> {
         let mut out = BytesMut::new();
         messages.iter().for_each(|message| rtmp::encode(message, &mut out));
-        write(&mut self.stream, phase, &out).await
+        write(&mut self.stream, phase, &out).await?;
+        // Many servers answer in several small segments and wait for the acknowledgement of the first before they send the
+        // next: 40 ms for each answer, unless it is sent at once.
+        self.stream.acknowledge_at_once();
+        Ok(())
     }
 
     /// The next message that is not the connection's own business. Waits without a deadline of its own. Safe to drop and

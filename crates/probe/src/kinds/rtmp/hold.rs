@@ -6,12 +6,14 @@ use std::time::Duration;
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use model::reading::{Media, Reading};
+use model::time::Mono;
 use wire::rtmp::{Content, Seen};
 
 use super::connection::{Connection, Incoming};
 use super::media::Tally;
 use super::place::Place;
 use super::session::{self, Turn};
+use crate::kind::HOLD_GATHER_BYTES;
 use crate::live::{Live, Packet};
 
 /// Where timestamps begin to count: they may go back from the first.
@@ -20,6 +22,7 @@ const FIRST_MS: u64 = 1 << 33;
 /// Reads messages until the session ends; answers with why it did. Safe to drop.
 pub(super) async fn hold(connection: &mut Connection, place: &Place, tally: &mut Tally, live: &Live) -> Fault {
     connection.hold();
+    connection.gather(live.gather(), HOLD_GATHER_BYTES);
     let mut clock = Clock::default();
     loop {
         match connection.next(Phase::Media).await {
@@ -28,7 +31,9 @@ pub(super) async fn hold(connection: &mut Connection, place: &Place, tally: &mut
                 Ok(Turn::Started | Turn::None) => {}
                 Err(fault) => return fault,
             },
-            Ok(Incoming::Message(content, timestamp)) => tell(&content, clock.time(timestamp), tally, live),
+            Ok(Incoming::Message(content, timestamp)) => {
+                tell(&content, clock.time(timestamp), connection.age(), tally, live);
+            }
             Ok(Incoming::End) => return no_media("the server closed the connection".to_owned()),
             Err(fault) => return fault,
         }
@@ -39,7 +44,7 @@ fn no_media(detail: String) -> Fault {
     Fault::new(FaultKind::NoMedia, Phase::Media, detail)
 }
 
-fn tell(content: &Content, time: Duration, tally: &mut Tally, live: &Live) {
+fn tell(content: &Content, time: Duration, (age, timed): (Duration, bool), tally: &mut Tally, live: &Live) {
     let (media, bytes) = match content {
         Content::Video(body) => (Media::Video, body.len()),
         Content::Audio(body) => (Media::Audio, body.len()),
@@ -60,7 +65,8 @@ fn tell(content: &Content, time: Duration, tally: &mut Tally, live: &Live) {
     // A message that is no frame is no media: it does not end a silence.
     if let (Seen::Frame { key }, Some(track)) = (seen, place(batch.reading())) {
         let key = key && media == Media::Video;
-        batch.packet(Packet { track, bytes, at: live.now(), media_time: Some(time), frame: true, key, lost: None });
+        let at = Mono(live.now().0.saturating_sub(age));
+        batch.packet(Packet { track, bytes, at, timed, media_time: Some(time), frame: true, key, lost: None });
     }
 }
 

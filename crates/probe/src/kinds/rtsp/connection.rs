@@ -21,6 +21,7 @@ use tokio::io::AsyncWriteExt as _;
 use wire::rtsp::{DecodeError, Decoder, Message, Method, Request, Response, SessionHeader};
 
 use super::auth::{Auth, Tries};
+use crate::kind::HOLD_GATHER_BYTES;
 
 /// Room made for each read: a burst of several packets of 1500 bytes comes in one system call.
 const READ_BYTES: usize = 16 * 1024;
@@ -95,6 +96,16 @@ impl Connection {
     /// Local and remote address of the connection.
     pub(super) fn addresses(&self) -> io::Result<(std::net::SocketAddr, std::net::SocketAddr)> {
         Ok((self.stream.tcp().local_addr()?, self.stream.tcp().peer_addr()?))
+    }
+
+    /// From now on lets packets gather between two readings.
+    pub(super) fn gather(&mut self, longest: Duration) {
+        self.stream.gather(longest, HOLD_GATHER_BYTES);
+    }
+
+    /// How long ago the last of what was read had arrived.
+    pub(super) fn age(&self) -> Duration {
+        self.stream.age()
     }
 
     /// The session that the server keeps for us.
@@ -229,13 +240,13 @@ impl Connection {
     }
 
     /// Hands interleaved packets to `take` as they stand in the connection, as many as come in one read, without copying
-    /// any: `take` answers how many bytes, from the front, it is done with. Ready with true when it was given some, and with
+    /// any: `take` is told how long ago the last of them had arrived and answers how many bytes, from the front, it is done with. Ready with true when it was given some, and with
     /// false when something else than a packet is next, which [`Connection::incoming`] reads.
     pub(super) fn poll_packets(
         &mut self,
         phase: Phase,
         cx: &mut Context<'_>,
-        take: &mut dyn FnMut(&[u8]) -> usize,
+        take: &mut dyn FnMut(&[u8], Duration) -> usize,
     ) -> Poll<Result<bool, Fault>> {
         let is_packet = |bytes: &[u8]| bytes.first().is_none_or(|first| *first == b'$');
         if !(self.decoder.is_between() && is_packet(&self.inbox)) {
@@ -243,12 +254,12 @@ impl Connection {
         }
         let mut used = 0;
         if !std::mem::replace(&mut self.searched, true) {
-            used = take(&self.inbox);
+            used = take(&self.inbox, self.stream.age());
             self.inbox.advance(used);
         }
         if used == 0 {
-            let polled = self.stream.poll_bulk(cx, &mut self.inbox, &mut |bytes| {
-                used = if is_packet(bytes) { take(bytes) } else { 0 };
+            let polled = self.stream.poll_bulk(cx, &mut self.inbox, &mut |bytes, age| {
+                used = if is_packet(bytes) { take(bytes, age) } else { 0 };
                 used
             });
             match ready!(polled) {
@@ -362,13 +373,7 @@ impl Drop for Connection {
             stream.flush().await
         });
         let _ = pin!(farewell).poll(&mut Context::from_waker(Waker::noop()));
-        let mut drained = 0;
-        while drained < MAX_DRAIN {
-            match self.stream.tcp().try_read(&mut [0; 4096]) {
-                Ok(n) if n > 0 => drained += n,
-                _ => break,
-            }
-        }
+        self.stream.drain(MAX_DRAIN);
     }
 }
 

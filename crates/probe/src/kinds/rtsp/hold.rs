@@ -101,24 +101,28 @@ impl<'l> Ear<'l> {
     /// Takes what came while media of every track was waited for.
     pub(super) fn arrived(&mut self, arrival: &Arrival) -> Result<(), Fault> {
         let Arrival { track, bytes, report } = arrival;
-        self.take(&mut std::iter::once(Piece { track: *track, bytes, report: *report }))
+        self.take(Duration::ZERO, &mut std::iter::once(Piece { track: *track, bytes, report: *report }))
     }
 }
 
 impl Sink for Ear<'_> {
-    fn take<'b>(&mut self, pieces: &mut dyn Iterator<Item = Piece<'b>>) -> Result<(), Fault> {
-        let Some(first) = pieces.next() else { return Ok(()) };
-        let at = self.live.now();
+    fn take<'b>(&mut self, age: Duration, pieces: &mut dyn Iterator<Item = Piece<'b>>) -> Result<(), Fault> {
+        let mut next = pieces.next();
+        if next.is_none() {
+            return Ok(());
+        }
+        let at = Mono(self.live.now().0.saturating_sub(age));
         let mut batch = self.live.begin();
         let mut left = None;
-        for piece in std::iter::once(first).chain(pieces) {
+        while let Some(piece) = next {
+            next = pieces.next();
             let Some(lane) = self.lanes.iter_mut().find(|lane| lane.track == piece.track) else { continue };
             if piece.report || rtp::is_rtcp(piece.bytes) {
                 if lane.is_left(piece.bytes) {
                     left = Some(lane.name.clone());
                 }
             } else {
-                lane.take(piece.bytes, at, &mut batch);
+                lane.take(piece.bytes, (at, next.is_none()), &mut batch);
             }
         }
         let words = |name| format!("the server ended the {name} track (RTCP BYE)");
@@ -135,7 +139,8 @@ impl Lane {
         })
     }
 
-    fn take(&mut self, bytes: &[u8], at: Mono, batch: &mut Batch<'_>) {
+    /// Takes a packet, with when it came and whether that is its own time.
+    fn take(&mut self, bytes: &[u8], (at, timed): (Mono, bool), batch: &mut Batch<'_>) {
         let Ok((header, payload)) = Header::parse(bytes) else { return };
         let Some((clock_hz, codec)) = self.format(header.payload_type, batch) else { return };
         if self.source != Some(header.ssrc) {
@@ -165,6 +170,7 @@ impl Lane {
             track: self.track,
             bytes: payload.len(),
             at,
+            timed,
             media_time: Some(time(ticks, clock_hz)),
             frame: is_next && step != 0,
             key,

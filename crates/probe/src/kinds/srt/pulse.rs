@@ -88,9 +88,10 @@ impl Pulse {
         let (mut noted, mut looked) = (Instant::now(), Instant::now());
         loop {
             session.ready().await?;
-            let at = live.now();
+            let (here, elapsed) = (live.now().0, session.elapsed());
+            let at = |now: Duration| Mono(here.saturating_sub(elapsed.saturating_sub(now)));
             let ended = live.batch(|batch| {
-                let ended = session.take(&mut |delivery, now| self.push(delivery, now, at, batch));
+                let ended = session.take(&mut |delivery, now| self.push(delivery, now, at(now), batch));
                 let now = Instant::now();
                 if now.duration_since(noted) >= NOTE_EVERY {
                     noted = now;
@@ -160,7 +161,16 @@ impl Pulse {
         let begun = line.begun.take();
         let (media_time, key) = begun.unwrap_or((None, false));
         let lost = i32::try_from(std::mem::take(&mut self.lost)).unwrap_or(i32::MAX);
-        batch.packet(Packet { track, bytes, at, media_time, frame: begun.is_some(), key, lost: Some(lost) });
+        batch.packet(Packet {
+            track,
+            bytes,
+            at,
+            timed: true,
+            media_time,
+            frame: begun.is_some(),
+            key,
+            lost: Some(lost),
+        });
     }
 
     /// Takes the parameters that a new look found. A stream keeps its track; new ones get tracks of their own.

@@ -42,7 +42,7 @@ pub(super) struct Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.socket.send_now(&self.receiver.goodbye(self.began.elapsed()));
+        let _ = self.socket.send(&self.receiver.goodbye(self.began.elapsed()));
     }
 }
 
@@ -124,11 +124,22 @@ impl Session {
         reading.int(fact::SRT_RECEIVE_BPS, whole(rate.saturating_mul(8)));
     }
 
+    /// From now on lets packets gather between two readings, `longest` apart.
+    pub(super) fn gather(&mut self, longest: Duration) -> Result<(), Fault> {
+        self.receiver.is_late(longest);
+        self.socket.gather(longest).map_err(|error| io_fault(Phase::Media, &error))
+    }
+
+    /// Time since the connection began.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// Sends what is to be sent, and waits until there is something to be taken.
     pub(super) async fn ready(&mut self) -> Result<(), Fault> {
         while let Some(packet) = self.receiver.pop_outgoing() {
             // A peer that is gone is told of where its packets are taken.
-            let _ = self.socket.send(&packet).await;
+            let _ = self.socket.send(&packet);
         }
         let until = self.began + self.receiver.next_timeout();
         self.socket.readable(until).await.map(drop).map_err(|error| io_fault(Phase::Media, &error))
@@ -138,8 +149,8 @@ impl Session {
     pub(super) fn take(&mut self, each: &mut dyn FnMut(Delivery<'_>, Duration)) -> Result<(), End> {
         for _ in 0..BATCH {
             match self.socket.take() {
-                Ok(Some((datagram, _))) => {
-                    let now = self.began.elapsed();
+                Ok(Some((datagram, _, arrived))) => {
+                    let now = arrived.saturating_duration_since(self.began);
                     let mut each = |delivery: Delivery<'_>| each(delivery, now);
                     self.receiver.receive(datagram, now, &mut each).map_err(|ended| end(&ended))?;
                 }
@@ -237,13 +248,13 @@ async fn call(at: &mut Attempt<'_>, plan: &Plan, setup: &Setup) -> Result<Sessio
 }
 
 async fn call_one(address: SocketAddr, plan: &Plan, caller: &mut Caller) -> Result<Session, Fault> {
-    let mut socket = Conversation::call(address).await?;
+    let mut socket = Conversation::call(address)?;
     let began = Instant::now();
     loop {
-        socket.send(caller.words()).await.map_err(|error| gone(address, &error))?;
+        socket.send(caller.words()).map_err(|error| gone(address, &error))?;
         let again = Instant::now() + REPEAT;
         while socket.readable(again).await.map_err(|error| gone(address, &error))? {
-            let Some((datagram, _)) = socket.take().map_err(|error| gone(address, &error))? else { continue };
+            let Some((datagram, ..)) = socket.take().map_err(|error| gone(address, &error))? else { continue };
             match caller.receive(datagram).map_err(|refusal| refused(&refusal, plan))? {
                 Called::Nothing => {}
                 Called::Say => break,
@@ -272,7 +283,7 @@ async fn listen(at: &mut Attempt<'_>, plan: &Plan, setup: Setup) -> Result<Sessi
             .copied()
             .ok_or_else(|| Fault::new(FaultKind::Unresolved, Phase::Resolve, "the name has no address"))?,
     };
-    let mut socket = at.run(Phase::Connect, Conversation::listen(here)).await?;
+    let mut socket = at.run(Phase::Connect, async { Conversation::listen(here) }).await?;
     let (mut turned_away, deadline) = (None, at.deadline());
     let waited = at.run(Phase::Handshake, wait(&mut socket, &Listener::new(setup), deadline, &mut turned_away)).await;
     let (link, began) = match (waited, turned_away) {
@@ -301,19 +312,19 @@ async fn wait(
     let trouble = |error: std::io::Error| io_fault(Phase::Handshake, &error);
     loop {
         socket.readable(deadline).await.map_err(trouble)?;
-        let Some((datagram, from)) = socket.take().map_err(trouble)? else { continue };
+        let Some((datagram, from, _)) = socket.take().map_err(trouble)? else { continue };
         let minute = began.elapsed().as_secs() / COOKIE_PERIOD.as_secs();
         // Whoever cannot be answered asks again.
         match listener.receive(from.to_string().as_bytes(), minute, datagram) {
             Heard::Nothing => {}
-            Heard::Answer(words) => _ = socket.send_to(&words, from).await,
+            Heard::Answer(words) => _ = socket.send_to(&words, from),
             Heard::Refuse(words, refusal) => {
-                let _ = socket.send_to(&words, from).await;
+                let _ = socket.send_to(&words, from);
                 *turned_away = Some((from, refusal));
             }
             Heard::Open(words, link) => {
-                socket.choose(from).await.map_err(trouble)?;
-                let _ = socket.send(&words).await;
+                socket.choose(from).map_err(trouble)?;
+                let _ = socket.send(&words);
                 return Ok((*link, began));
             }
         }

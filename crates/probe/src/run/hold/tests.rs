@@ -69,6 +69,7 @@ async fn play(at: &mut Attempt<'_>, live: &Live, pictures: u32) -> Result<(), Fa
     for picture in 0..pictures {
         let media_time = Some(Duration::from_millis(40) * picture);
         live.packet(Packet {
+            timed: true,
             track: 0,
             bytes: 1000,
             at: live.now(),

@@ -4,6 +4,7 @@
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use model::fault::Fault;
 use model::phase::Phase;
@@ -25,8 +26,8 @@ pub(in super::super) struct Piece<'b> {
 
 /// Takes what comes of a session that is held.
 pub(in super::super) trait Sink: Send {
-    /// Takes everything that came in one read. An error ends the session.
-    fn take<'b>(&mut self, pieces: &mut dyn Iterator<Item = Piece<'b>>) -> Result<(), Fault>;
+    /// Takes everything that came in one read, the last of it so long ago. An error ends the session.
+    fn take<'b>(&mut self, age: Duration, pieces: &mut dyn Iterator<Item = Piece<'b>>) -> Result<(), Fault>;
 }
 
 impl Playing {
@@ -37,7 +38,12 @@ impl Playing {
         phase: Phase,
         connection: &mut Connection,
         sink: &mut dyn Sink,
+        gather: Duration,
     ) -> Fault {
+        // Where packets come as datagrams the connection is quiet, and there is nothing to gather.
+        if self.lanes.iter().any(|lane| matches!(lane.way, Way::Channels(..))) {
+            connection.gather(gather);
+        }
         let mut heart = Heart { method: Method::Options, refused: false, again: false };
         let mut due = pin!(sleep_until(self.keep_alive_at.unwrap_or_else(Instant::now)));
         loop {
@@ -63,7 +69,7 @@ impl Playing {
                     Ok(Incoming::Packet(channel, bytes)) => {
                         let piece = owner(&self.lanes, channel);
                         let piece = piece.map(|(track, report)| Piece { track, bytes: &bytes, report });
-                        sink.take(&mut piece.into_iter())
+                        sink.take(connection.age(), &mut piece.into_iter())
                     }
                     Err(fault) => Err(fault),
                 },
@@ -91,7 +97,7 @@ impl Playing {
                 loop {
                     let mut taken = Ok(());
                     let polled = pair.poll_bulk(cx, !report, &mut |bytes| {
-                        taken = sink.take(&mut std::iter::once(Piece { track, bytes, report }));
+                        taken = sink.take(Duration::ZERO, &mut std::iter::once(Piece { track, bytes, report }));
                     });
                     match polled {
                         Poll::Ready(Ok(())) => taken?,
@@ -103,7 +109,7 @@ impl Playing {
         }
         loop {
             let (lanes, mut taken) = (&self.lanes, Ok(()));
-            let polled = connection.poll_packets(phase, cx, &mut |bytes| {
+            let polled = connection.poll_packets(phase, cx, &mut |bytes, age| {
                 let mut rest = bytes;
                 let mut pieces = std::iter::from_fn(|| {
                     loop {
@@ -114,7 +120,7 @@ impl Playing {
                         }
                     }
                 });
-                taken = sink.take(&mut pieces);
+                taken = sink.take(age, &mut pieces);
                 bytes.len() - rest.len()
             });
             let more = ready!(polled)?;
