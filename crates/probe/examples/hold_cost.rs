@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 const OPENING: Duration = Duration::from_secs(60);
 /// Faults that are told.
 const MAX_TOLD: usize = 5;
-/// Sessions that are opened at once.
+/// Sessions that are opened at once, where `AT_ONCE` does not say otherwise: some servers let in one after the other.
 const AT_ONCE: usize = 16;
 
 /// User and system time of all threads of this process, in milliseconds.
@@ -55,7 +55,8 @@ fn url_of(url: &str, session: usize) -> String {
 
 fn target(url: &str) -> Target {
     let address = Address::parse(url).expect("a good URL");
-    let options = std::env::var("TRANSPORT").map(|way| ("transport".to_owned(), Value::Str(way)));
+    let option = |name: &str, key: &str| std::env::var(name).ok().map(|text| (key.to_owned(), Value::Str(text)));
+    let options = [option("TRANSPORT", "transport"), option("SILENCE", "silence")].into_iter().flatten();
     Target {
         id: TargetId::parse("cost").expect("a good id"),
         name: "cost".to_owned(),
@@ -71,7 +72,7 @@ fn target(url: &str) -> Target {
         depth: Depth::Media,
         rules: model::status::StatusRules::default(),
         expect: model::expect::Expectations::default(),
-        options: Options(options.into_iter().collect()),
+        options: Options(options.collect()),
         parents: Vec::new(),
     }
 }
@@ -121,10 +122,11 @@ async fn main() {
     let mut running = JoinSet::new();
     let deadline = tokio::time::Instant::now() + OPENING;
     let open = || counts.open.load(Ordering::SeqCst);
+    let at_once = std::env::var("AT_ONCE").map_or(AT_ONCE, |n| n.parse().expect("a number"));
     for session in 0..usize::try_from(sessions).expect("a small number") {
         let (target, prober) = (Arc::new(target(&url_of(&url, session))), prober.clone());
         running.spawn(hold(target, prober, Arc::clone(&counts), cancel.child_token(), verbose));
-        while open() + AT_ONCE <= session + 1 && tokio::time::Instant::now() < deadline {
+        while open() + at_once <= session + 1 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use wire::rtmp::{self, Command, Content, Decoder, HELLO_BYTES, Message, Value, kind, user};
 
@@ -121,15 +122,17 @@ async fn converse(
     let (mut decoder, mut inbox) = (Decoder::new(), BytesMut::new());
     let mut pictures: Option<u32> = None;
     let mut few: Option<(u32, Option<Message>)> = None;
+    // When the next picture is due, whatever the client says meanwhile.
+    let mut due = Instant::now() + PICTURE_TIME;
     loop {
-        // While playing, silence of the client is the time for the next picture.
-        let patience = if pictures.is_some() { PICTURE_TIME } else { Duration::from_secs(600) };
-        match tokio::time::timeout(patience, conn.read_buf(&mut inbox)).await {
+        let until = if pictures.is_some() { due } else { Instant::now() + Duration::from_secs(600) };
+        match tokio::time::timeout_at(until, conn.read_buf(&mut inbox)).await {
             Ok(Ok(0)) => return Ok(()),
             Ok(read) => {
                 read?;
             }
-            Err(_quiet) => {
+            Err(_due) => {
+                due += PICTURE_TIME;
                 if let Some(count) = &mut pictures {
                     *count += 1;
                     match &mut few {
@@ -165,11 +168,12 @@ async fn converse(
                 match act {
                     Act::Send(message) => send(&mut conn, &message).await?,
                     Act::Pictures => {
-                        pictures = Some(0);
+                        (pictures, due) = (Some(0), Instant::now() + PICTURE_TIME);
                         send(&mut conn, &picture(0)).await?;
                     }
                     Act::Few(most, last) => {
-                        (pictures, few) = (Some(0), Some((most, last)));
+                        (pictures, due) = (Some(0), Instant::now() + PICTURE_TIME);
+                        few = Some((most, last));
                         send(&mut conn, &picture(0)).await?;
                     }
                     Act::Close => return conn.shutdown().await,

@@ -18,10 +18,11 @@ use super::{LEAVE, Prober, Washer, contained, took};
 use crate::kind::{DEFAULT_SILENCE, HOLD_FIELDS, Probe, SILENCE_KEY, options_node};
 use crate::live::{Live, Silence};
 
-/// A silence is believed when it is still there after this time: packets may lie in the socket because this process had no
-/// turn.
+/// A silence is believed when it is still there after this time, and that for which packets gather: they may lie in the socket
+/// because this process had no turn.
 const CONFIRM: Duration = Duration::from_millis(50);
-/// How long after the end of a second it is told: packets that came in its last moment are being read.
+/// How long after the end of a second, and the time for which packets gather, it is told: those that came in its last moment
+/// are being read.
 const SETTLE: Duration = Duration::from_millis(20);
 
 impl Prober {
@@ -92,8 +93,9 @@ impl Prober {
             each(self.seen(target, washer, (phases.clone(), reading, None), took), second);
         };
         tell(Second::default());
+        let (confirm, settle) = (CONFIRM + live.gather(), SETTLE + live.gather());
         let now = live.now();
-        let mut next = now.0 + live.next_second(now) + SETTLE;
+        let mut next = now.0 + live.next_second(now) + settle;
         let mut suspected = false;
         loop {
             let now = live.now();
@@ -101,7 +103,7 @@ impl Prober {
                 Err(silence) if suspected => return silence,
                 Err(_) => {
                     suspected = true;
-                    CONFIRM
+                    confirm
                 }
                 Ok(due) => {
                     suspected = false;
@@ -112,7 +114,7 @@ impl Prober {
             let now = live.now();
             if now.0 >= next {
                 tell(live.last_second(now));
-                next = now.0 + live.next_second(now) + SETTLE;
+                next = now.0 + live.next_second(now) + settle;
             }
         }
     }
