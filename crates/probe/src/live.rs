@@ -100,7 +100,7 @@ impl Live {
     /// How long packets may gather before they are read.
     #[must_use]
     pub fn gather(&self) -> Duration {
-        (self.lock().silence / GATHER_PART).clamp(GATHER.0, GATHER.1)
+        self.lock().gather()
     }
 
     /// Monotonic time now, for [`Packet::at`].
@@ -205,6 +205,10 @@ impl Batch<'_> {
 }
 
 impl State {
+    fn gather(&self) -> Duration {
+        (self.silence / GATHER_PART).clamp(GATHER.0, GATHER.1)
+    }
+
     fn begun(&self) -> impl Iterator<Item = (usize, &Line)> {
         self.lines.iter().enumerate().filter(|(_, line)| line.begun())
     }
@@ -218,16 +222,18 @@ impl State {
         let Some((opened, _)) = self.opened else { return reading };
         reading.int(fact::HELD_FOR_S, whole(now.0.saturating_sub(opened.0).as_secs()));
         let now = since(now, self.origin);
+        // What came since then may not have been read: it is no silence yet.
+        let seen = now.saturating_sub(nanos(self.gather()));
         let mut sum = Sum::default();
         let (mut video, mut audio) = (None::<u64>, None::<u64>);
         let (mut fps, mut keys) = (None, None);
         for (track, line) in self.begun() {
-            let rate = line.add(now, &mut sum);
+            let rate = line.add(now, seen, &mut sum);
             match self.media(track) {
                 Media::Video => {
                     video = rate.map(|rate| video.unwrap_or(0) + rate).or(video);
                     fps = fps.or_else(|| line.fps(now));
-                    keys = keys.or_else(|| line.key_interval_ms(now));
+                    keys = keys.or_else(|| line.key_interval_ms(now, seen));
                 }
                 Media::Audio => audio = rate.map(|rate| audio.unwrap_or(0) + rate).or(audio),
                 Media::Data => {}

@@ -269,10 +269,11 @@ impl Line {
         self.window(now).filter(move |bucket| (bucket.second - 1) * NANOS_PER_S >= settled)
     }
 
-    /// Adds what the window that ends at `now` brought; answers with its bits per second once they are known.
-    pub(super) fn add(&self, now: u64, sum: &mut Sum) -> Option<u64> {
+    /// Adds what the window that ends at `now` brought, of which all up to `seen` has been read for certain; answers with its
+    /// bits per second once they are known.
+    pub(super) fn add(&self, now: u64, seen: u64, sum: &mut Sum) -> Option<u64> {
         let bytes: u64 = self.rated(now).map(|bucket| bucket.bytes).sum();
-        let mut silence = now.saturating_sub(self.last);
+        let mut silence = seen.saturating_sub(self.last);
         for bucket in self.window(now) {
             sum.packets += u64::from(bucket.packets);
             sum.lost += i64::from(bucket.lost);
@@ -349,12 +350,13 @@ impl Line {
         Some(if sane { frames / told } else { counted() })
     }
 
-    /// The longest time between key frames in the window that ends at `now`, or since the last one where that is longer.
-    pub(super) fn key_interval_ms(&self, now: u64) -> Option<u64> {
+    /// The longest time between key frames in the window that ends at `now`, or from the last one to `seen` where that is
+    /// longer.
+    pub(super) fn key_interval_ms(&self, now: u64, seen: u64) -> Option<u64> {
         let (_, came) = self.key?;
         let longest = self.window(now).map(|bucket| bucket.key).max().filter(|key| *key > 0);
         let known = longest.or(self.key_interval);
-        let since = now.saturating_sub(came);
+        let since = seen.saturating_sub(came);
         let window = (self.buckets.len() as u64 - 1) * NANOS_PER_S;
         match known {
             Some(known) => Some(known.max(since) / NANOS_PER_MS),
