@@ -157,5 +157,5 @@ bench_holdts() {
 # Few sessions, because the server and not we would be what is measured: what one session costs falls with their number.
 bench_holdsrt() {
   local url=srt://127.0.0.1:18890
-  held "SRT streams of 0.6 Mbit/s held" "${SRT_SESSIONS:-8}" "${HOLD_SECONDS:-20}" "$url" "$url" "$url" "$url" "$url"
+  AT_ONCE=1 held "SRT streams of 0.6 Mbit/s held" "${SRT_SESSIONS:-8}" "${HOLD_SECONDS:-20}" "$url" "$url" "$url" "$url" "$url"
 }
