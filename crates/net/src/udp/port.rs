@@ -153,7 +153,7 @@ impl Port {
 /// Asks for room in the kernel.
 pub(crate) fn ask_for_room(socket: &Socket) -> io::Result<()> {
     // The system cuts the second to its limit and says nothing.
-    setsockopt(socket, sockopt::RcvBufForce, &BUFFER_BYTES).or_else(|_| Ok(socket.set_recv_buffer_size(BUFFER_BYTES)?))
+    setsockopt(socket, sockopt::RcvBufForce, &BUFFER_BYTES).or_else(|_| socket.set_recv_buffer_size(BUFFER_BYTES))
 }
 
 fn sent(result: io::Result<usize>) -> io::Result<()> {
