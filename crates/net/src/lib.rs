@@ -11,6 +11,7 @@ pub mod http;
 pub mod icmp;
 mod meter;
 mod pace;
+pub mod reach;
 pub mod resolve;
 pub mod task;
 mod tcp;

@@ -11,6 +11,7 @@ use model::phase::Phase;
 use tokio::sync::{Semaphore, watch};
 
 use crate::attempt::Attempt;
+use crate::reach::reachable;
 
 /// Names being resolved at once. `getaddrinfo` blocks a thread, for up to 30 s when name servers are silent; tokio has 512
 /// such threads and the store and the picture decoder need some of them.
@@ -30,15 +31,16 @@ static PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::
 /// The addresses of `host`, in the system's order of preference. IP literals skip the resolver.
 ///
 /// # Errors
-/// Unresolved with the system's words, or timed out in phase resolve.
+/// Unresolved with the system's words, timed out in phase resolve, or forbidden where a guard of [`crate::reach`] says no.
 pub async fn resolve(at: &mut Attempt<'_>, host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
+    let with_port = |list: Vec<IpAddr>| list.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
+        return reachable(host, vec![ip]).map(with_port);
     }
     at.run(Phase::Resolve, async {
         match lookup(host).await {
             Ok(list) if list.is_empty() => Err(format!("the name {host} has no address")),
-            Ok(list) => Ok(list.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()),
+            Ok(list) => return reachable(host, list).map(with_port),
             Err(words) => Err(format!("the name {host} does not resolve: {words}")),
         }
         .map_err(|detail| Fault::new(FaultKind::Unresolved, Phase::Resolve, detail))

@@ -56,6 +56,8 @@ pub const AVAILABILITY_EVERY: Duration = Duration::from_secs(30);
 pub const AVAILABILITY_YOUNG: Duration = Duration::from_secs(3);
 /// Looks of the window of StreamPulse 2.1.1 are counted this often: a row per target and day.
 pub const SAMPLES_EVERY: Duration = Duration::from_secs(60);
+/// Looks of `/probe` at once: half of those that people may try out, so that scrapers never take all.
+pub const PROBE_CALLS: usize = engine::handle::TRIES_AT_ONCE / 2;
 /// Users and tokens are read again this often, because the command line may change them beside us.
 pub const PEOPLE_EVERY: Duration = Duration::from_secs(1);
 /// How old a picture may be when the request does not say.

@@ -1,4 +1,4 @@
-//! `/metrics`: what the Board, the store, the sinks and this process show, in the text formats of Prometheus and OpenMetrics.
+//! `/metrics` and `/probe`: what the Board, the store, the sinks and this process show, in the text formats of Prometheus and OpenMetrics.
 //!
 //! One answer is written from one Board, family by family; every name stands in the table of [`family`]. Labels are ids and
 //! names of the configuration and words of ours: no URL, no text of a peer. Counters come from the Board, which counts where
@@ -11,6 +11,7 @@
 pub mod family;
 pub mod legacy;
 mod own;
+pub mod probe;
 mod process;
 pub mod serve;
 mod sheet;

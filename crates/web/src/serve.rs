@@ -25,7 +25,7 @@ use crate::auth::session::Sessions;
 use crate::availability::Availability;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::hub::Hub;
-use crate::limits::{EVENT_CLIENTS, EXPORTS, PEOPLE_EVERY, SINK_TESTS};
+use crate::limits::{EVENT_CLIENTS, EXPORTS, PEOPLE_EVERY, PROBE_CALLS, SINK_TESTS};
 use crate::listen::{Crowd, Listener, bind};
 use crate::metrics::legacy::Window;
 use crate::metrics::serve::Press;
@@ -160,6 +160,7 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
         availability,
         window,
         press: Press::default(),
+        probe_calls: Semaphore::new(PROBE_CALLS),
         sinks: options.sinks.clone(),
         login: config.server.login,
         demo: options.demo,

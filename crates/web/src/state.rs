@@ -40,6 +40,8 @@ pub struct Parts {
     pub window: Window,
     /// Where `/metrics` is written.
     pub press: Press,
+    /// Looks of `/probe` that may still begin.
+    pub probe_calls: Semaphore,
     /// How every sink and channel is.
     pub sinks: Registry,
     /// Whether people must sign in.

@@ -1,9 +1,11 @@
 //! The section `metrics`: who may read `/metrics`, and names that other programs are used to.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use model::conf::{Field, Problem, Section, Type};
 
+use super::probe_modules::{MODULE, ProbeModule, probe_modules};
 use super::tree::Item;
 
 /// An address, or a network with its prefix length.
@@ -14,7 +16,7 @@ const LEGACY: Type = Type::Choice(&["streampulse_2_1", "rtmp_hmonitor"]);
 const MAX_NETWORKS: usize = 64;
 
 /// Keys of `metrics`.
-pub(super) static METRICS: [Field; 3] = [
+pub(super) static METRICS: [Field; 4] = [
     Field::new(
         "open_to",
         Type::List(&NETWORK),
@@ -31,10 +33,15 @@ pub(super) static METRICS: [Field; 3] = [
         "Days of the three names of StreamPulse 2.1.1 that count looks over a window, such as `system_sla_ratio_30d`.",
     )
     .default("30"),
+    Field::new(
+        "probe_modules",
+        Type::Sections(&MODULE),
+        "What `GET /probe?target=URL&module=NAME` may look at, in the manner of blackbox_exporter. Nothing unless given.",
+    ),
 ];
 
 /// What `/metrics` answers, and to whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Metrics {
     /// Who may read it at the status listener without a token.
     pub open_to: Vec<Network>,
@@ -44,6 +51,8 @@ pub struct Metrics {
     pub rtmp_hmonitor: bool,
     /// Days of the window of `system_sla_ratio_<N>d`.
     pub sla_window_days: u32,
+    /// What `/probe` may look at.
+    pub probe_modules: Vec<Arc<ProbeModule>>,
 }
 
 /// Addresses that begin with the same bits.
@@ -124,6 +133,7 @@ pub(super) fn metrics(item: &Item, problems: &mut Vec<Problem>) -> Metrics {
         streampulse_2_1: has("streampulse_2_1"),
         rtmp_hmonitor: has("rtmp_hmonitor"),
         sla_window_days: section.integer("sla_window_days").and_then(|n| u32::try_from(n).ok()).unwrap_or(30),
+        probe_modules: probe_modules(item, problems),
     }
 }
 

@@ -35,6 +35,8 @@ impl Type {
 pub enum Names {
     /// Those of this program.
     Own,
+    /// Those that `/probe` answers with; the ones without our prefix are those of blackbox_exporter.
+    Probe,
     /// Those of StreamPulse 2.1.1, answered with where the configuration says so.
     StreamPulse21,
     /// Those of RTMP_HMonitor, likewise.
@@ -134,6 +136,30 @@ Own {
     TargetSessionSince Gauge "streampulse_target_session_since_timestamp_seconds" ["target"] "Since when the session does what it does."
     TargetReconnects Counter "streampulse_target_session_reconnects_total" ["target"] "Sessions that were opened again after one had ended."
 }
+Probe {
+    ProbeSuccess Gauge "probe_success" [] "1 when the look succeeded and found what the module expects, else 0."
+    ProbeDuration Gauge "probe_duration_seconds" [] "How long the look took."
+    ProbeDns Gauge "probe_dns_lookup_time_seconds" [] "How long the name took to be resolved; 0 for an address."
+    ProbeHttp Gauge "probe_http_duration_seconds" ["phase"] "Duration by phase in the words of blackbox_exporter: resolve, connect, tls, processing, transfer."
+    ProbeStatusCode Gauge "probe_http_status_code" [] "Status code of the last reply of HTTP, or of RTSP."
+    ProbeRedirects Gauge "probe_http_redirects" [] "Redirects that were followed."
+    ProbeIcmp Gauge "probe_icmp_duration_seconds" ["phase"] "Duration of echoes by phase: resolve, rtt."
+    ProbeCertificate Gauge "probe_ssl_earliest_cert_expiry" [] "When the certificate of the peer ends, in seconds since 1970."
+    ProbeDegraded Gauge "streampulse_probe_degraded" [] "1 when the look would make a target degraded, else 0."
+    ProbeFault Gauge "streampulse_probe_fault" ["fault", "phase"] "1 for the fault that ended the look, with the phase in which it did."
+    ProbePhase Gauge "streampulse_probe_phase_duration_seconds" ["phase"] "Duration by phase."
+    ProbeBitrate Gauge "streampulse_probe_media_bytes_per_second" [] "Bytes of media per second that came."
+    ProbeFrames Gauge "streampulse_probe_frames_per_second" [] "Pictures per second that came."
+    ProbeLoss Gauge "streampulse_probe_packet_loss_ratio" [] "Part of the packets or echoes that did not come."
+    ProbeRtt Gauge "streampulse_probe_round_trip_seconds" [] "Mean round-trip time."
+    ProbeJitter Gauge "streampulse_probe_jitter_seconds" [] "Jitter of the arrival of packets or echoes."
+    ProbeKeyframes Gauge "streampulse_probe_keyframe_interval_seconds" [] "Longest time between two key frames that was seen."
+    ProbePlaylist Gauge "streampulse_probe_playlist_age_seconds" [] "How long ago a live playlist or manifest last went on."
+    ProbeLatency Gauge "streampulse_probe_live_latency_seconds" [] "Age of the newest media by the clock of the stream and by ours."
+    ProbeTrack Info "streampulse_probe_track_info" ["track", "media", "codec", "received"] "A track of the stream, as for targets."
+    ProbeWidth Gauge "streampulse_probe_video_width_pixels" [] "Width of the first video track."
+    ProbeHeight Gauge "streampulse_probe_video_height_pixels" [] "Height of the first video track."
+}
 StreamPulse21 {
     OldUp Gauge "stream_up" ["stream"] "1 while the newest look was no failure, else 0."
     OldLatency Gauge "stream_latency_ms" ["stream"] "How long the newest look took, in milliseconds."
@@ -166,6 +192,7 @@ pub fn reference() -> String {
     let mut out = String::from(INTRODUCTION);
     for (names, title) in [
         (Names::Own, "Metrics"),
+        (Names::Probe, "What `/probe` answers with"),
         (Names::StreamPulse21, "Names of StreamPulse 2.1.1: `legacy: streampulse_2_1`"),
         (Names::RtmpHmonitor, "Names of RTMP_HMonitor: `legacy: rtmp_hmonitor`"),
     ] {
@@ -183,7 +210,7 @@ pub fn reference() -> String {
 const INTRODUCTION: &str = "\
 # Metrics
 
-Every name that `/metrics` answers with. This page is generated from the table that the answer is written from
+Every name that `/metrics` and `/probe` answer with. This page is generated from the table that the answer is written from
 (`UPDATE=1 cargo test -p web` writes it anew); [the guide](../guide/prometheus.md) tells how to scrape them.
 
 Counters begin at 0 with the process. Durations are in seconds, sizes in bytes, rates in bytes per second, ratios from 0 to 1.
@@ -215,8 +242,14 @@ mod tests {
             assert!(seen.insert(family.name), "{} is there twice", family.name);
             assert_eq!(family.name.ends_with("_total"), family.ty == Type::Counter, "{}", family.name);
             assert_eq!(family.name.ends_with("_info"), family.ty == Type::Info, "{}", family.name);
-            let own = ["streampulse_", "process_"].iter().any(|p| family.name.starts_with(p));
-            assert_eq!(own, family.names == Names::Own, "{}", family.name);
+            let begins = |with: &[&str]| with.iter().any(|p| family.name.starts_with(p));
+            let names = match family.name {
+                _ if begins(&["probe_", "streampulse_probe_"]) => Names::Probe,
+                _ if begins(&["streampulse_", "process_"]) => Names::Own,
+                _ if begins(&["stream_health_"]) => Names::RtmpHmonitor,
+                _ => Names::StreamPulse21,
+            };
+            assert_eq!(names, family.names, "{}", family.name);
             assert!(family.help.ends_with('.') && !family.help.contains(['\n', '\\', '|']), "{}", family.name);
         }
     }

@@ -18,7 +18,7 @@ use super::sheet::Sheet;
 use crate::dto::target::Availabilities;
 
 /// Most tracks of a stream that are told of.
-const MAX_TRACKS: usize = 16;
+pub(super) const MAX_TRACKS: usize = 16;
 /// Names of codecs that stand in labels. What else a peer calls its codec would let it make as many series as it likes.
 const CODECS: &[&str] = &[
     "aac",
@@ -113,7 +113,7 @@ pub(super) fn write(sheet: &mut Sheet, seen: &Seen) {
 }
 
 /// Six decimals: enough for any reader, and shorter.
-fn round(value: f64) -> f64 {
+pub(super) fn round(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
@@ -194,7 +194,8 @@ fn tracks(sheet: &mut Sheet, id: &str, reading: &Reading) {
     }
 }
 
-fn codec(track: &Track) -> &'static str {
+/// The name of a codec, where it is one of ours.
+pub(super) fn codec(track: &Track) -> &'static str {
     CODECS.iter().find(|known| **known == track.codec).copied().unwrap_or("other")
 }
 

@@ -53,6 +53,8 @@ const CHANGES: &[(&str, Param, &str)] =
     &[WINDOW[0], WINDOW[1], ("limit", Param::Range(1, MAX_CHANGES as i64), "Most rows; 5000 when absent")];
 const EXPORT: &[(&str, Param, &str)] =
     &[("from", Param::Time, "Beginning; all of the history when absent"), ("to", Param::Time, "End; now when absent")];
+const PROBE: &[(&str, Param, &str)] =
+    &[("target", Param::Text, "URL to look at"), ("module", Param::Text, "Name of the module")];
 const AUDIT: &[(&str, Param, &str)] = &[ROWS[2], ROWS[3]];
 const AGE: &[(&str, Param, &str)] = &[(
     "max_age_ms",
@@ -321,6 +323,15 @@ pub static ROUTES: &[Route] = &[
         get(crate::metrics::serve::show)
     })
     .on_status(),
+    route(
+        Get,
+        "/probe",
+        VIEWER,
+        "Looks once at what a module of metrics.probe_modules allows",
+        Other("text/plain"),
+        || get(crate::metrics::probe::show),
+    )
+    .with(PROBE),
     route(Get, "/api/status", VIEWER, "StreamPulse 2.x: every stream by name", json::<CompatStatuses>(), || {
         get(compat::status)
     })

@@ -11,6 +11,7 @@ mod legacy;
 mod loading;
 mod metrics;
 mod named;
+mod probe_modules;
 mod push;
 mod score;
 mod surfaces;
