@@ -9,6 +9,7 @@ mod events;
 mod live;
 mod metrics;
 mod people;
+mod probe_route;
 mod rig;
 mod secrets;
 mod sections;
