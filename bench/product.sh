@@ -22,6 +22,38 @@ bench_scale() {
   end "$PRODUCT"
 }
 
+# What a scraper costs with 10,000 targets: the processor time of one answer while hardly anything is looked at, then whether looks
+# are late while it asks every five seconds.
+bench_metrics() {
+  local targets=${SCALE_TARGETS:-10000} seconds=${SCALE_SECONDS:-60} scrapes=20 interval before calm cost bytes p99 worst missed scraper
+  start_site 100
+  for interval in 1h 10s; do
+    config "$SCRATCH/metrics-$interval"
+    awk -v n="$targets" -v port="$SITE_PORT" -v every=$interval 'BEGIN { for (i = 0; i < n; i++)
+      printf "  - {name: T%d, url: \"http://127.0.0.%d:%d/%d\", interval: %s}\n", i, i % 100 + 1, port, i, every }' >>"$SCRATCH/metrics-$interval/streampulse.yaml"
+    start_product "$SCRATCH/metrics-$interval"
+    sleep 20
+    if [ $interval = 1h ]; then
+      until [ "$(health .targets.unknown)" = 0 ]; do sleep 1; done # each target is looked at once
+      before=$(cpu_ms "$PRODUCT"); sleep 10; calm=$(($(cpu_ms "$PRODUCT") - before))
+      before=$(cpu_ms "$PRODUCT") cost=$SECONDS
+      for _ in $(seq $scrapes); do bytes=$(curl -fsS -m 10 -o /dev/null -w '%{size_download}' "$PRODUCT_URL/metrics") || failed "/metrics" "no answer"; done
+      cost=$(awk "BEGIN { print ($(cpu_ms "$PRODUCT") - $before - $calm * ($SECONDS - $cost) / 10) / $scrapes }")
+      row "/metrics with $targets targets ($(calc "$bytes / 1e6") MB), CPU of one answer" "< 100 ms" "$(calc "$cost") ms" "" "" "$cost < 100"
+    else
+      while sleep 5; do curl -fsS -m 10 -o /dev/null "$PRODUCT_URL/metrics"; done &
+      scraper=$!
+      started $scraper
+      sleep "$seconds"
+      kill $scraper
+      read -r p99 worst missed < <(health '.parts.engine.punctuality | "\(.p99_ms) \(.worst_ms) \(.missed)"')
+      row "$targets HTTP targets at 10 s, scraped every 5 s for $seconds s, start lateness" "p99 < 250 ms, none missed" \
+        "p99 ≤ $p99 ms, worst $worst ms, $missed missed" "" "" "$p99 < 250 && $missed == 0"
+    fi
+    end "$PRODUCT"
+  done
+}
+
 # 500 live HLS channels with segments of two seconds: playlist and newest segment of each, every two seconds.
 bench_hls() {
   local channels=${HLS_CHANNELS:-500} seconds=${SCALE_SECONDS:-60} segment=$SCRATCH/segment.ts before load what

@@ -12,6 +12,7 @@ use model::incident::Incident;
 use model::live::Doing;
 use model::observation::Second;
 use model::status::{Status, StatusChange, StatusState};
+use model::tally::{KindTally, Tally};
 use model::target::{Target, TargetId, Watch};
 use model::time::{Mono, UtcMs};
 use store::Write;
@@ -67,6 +68,8 @@ struct World {
     tickets: u64,
     stored: u64,
     judged: u64,
+    /// What events told since the process started: looks, sessions opened, faults, incidents.
+    told: [u64; 4],
     names: u64,
     stopped: bool,
 }
@@ -87,6 +90,7 @@ impl World {
             tickets: 0,
             stored: 0,
             judged: 0,
+            told: [0; 4],
             names: 0,
             stopped: false,
         };
@@ -176,11 +180,16 @@ impl World {
                 self.asked.swap_remove(at);
             }
             Effect::Store(write) => self.write(write),
-            Effect::Emit(event) => {
-                if let What::Observed(..) = event.what {
+            Effect::Emit(event) => match &event.what {
+                What::Observed(seen, _) => {
                     self.judged += 1;
+                    self.told[0] += 1;
+                    self.told[2] += u64::from(seen.look.fault.is_some());
                 }
-            }
+                What::SessionOpened(_) => self.told[1] += 1,
+                What::IncidentOpened(_) => self.told[3] += 1,
+                _ => {}
+            },
         }
     }
 
@@ -259,6 +268,7 @@ impl World {
         }
         let board = self.state.board(self.now());
         assert_eq!(board.targets.len(), self.targets.len());
+        self.check_tally(&board.tally);
         for (now, spec) in board.targets.iter().zip(&self.targets) {
             let row = &self.disk[&spec.id];
             assert_eq!((&*now.spec, now.paused), (&**spec, row.paused));
@@ -276,6 +286,20 @@ impl World {
             let t = board.get(&f.id).expect("in effect");
             assert!(t.spec.enabled && !t.paused, "{} is not watched and goes on", f.id);
         }
+    }
+
+    /// What was counted is what events told, once each.
+    fn check_tally(&self, tally: &Tally) {
+        let [looks, opened, faults, incidents] = self.told;
+        let graded = |k: &KindTally| k.looks.pass + k.looks.warn + k.looks.fail;
+        assert_eq!(tally.kinds.values().map(graded).sum::<u64>(), looks);
+        let timed = |k: &KindTally| k.took.counts.iter().sum::<u64>();
+        assert_eq!(
+            tally.kinds.values().map(timed).sum::<u64>(),
+            looks + opened,
+            "each look and each opening is timed once"
+        );
+        assert_eq!((tally.faults.iter().sum::<u64>(), tally.incidents), (faults, incidents));
     }
 
     fn check_session(&self, now: &TargetNow) {
@@ -349,6 +373,7 @@ impl World {
         self.state = State::new(now, now.utc, kept.collect());
         self.flying.clear();
         self.asked.clear();
+        self.told = [0; 4];
         self.reload();
     }
 
