@@ -3,6 +3,7 @@
 //! [`step::step`] is the only mutation of engine state: inputs and time go in, effects come out. The shell around it starts
 //! looks, writes history and publishes the Board; the [`Handle`] is how the layers above ask. Owns no protocol and no page.
 
+pub mod alerts;
 pub mod cadence;
 pub mod config;
 mod desk;

@@ -48,6 +48,8 @@ pub enum Held {
     NoNetwork,
     /// Planned work, by name.
     Maintenance(String),
+    /// Somebody acknowledged it before people were told.
+    Acknowledged,
     /// Somebody muted it; until when, where an end was named.
     Muted(Option<UtcMs>),
 }
