@@ -12,6 +12,7 @@ mod holds;
 mod machine;
 mod memory;
 mod own;
+mod pace;
 mod snapshot;
 mod tell;
 mod thread;
@@ -19,3 +20,6 @@ mod windows;
 mod words;
 
 pub use commands::AlertError;
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What goes into the step and what comes out of it, as two closed lists of values. Owns no behaviour.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::board::Beat;
@@ -117,6 +118,8 @@ pub enum Input {
     Config(Box<NewConfig>),
     /// The newest configuration file was refused, or is gone. What runs goes on.
     ConfigRejected(Arc<Vec<Problem>>),
+    /// These targets are in planned work now, and no others.
+    Maintenance(Arc<BTreeSet<TargetId>>),
     /// The store says how it is.
     Store(StoreNow),
     /// A task or the loop itself panicked and was contained: what it was, in words.

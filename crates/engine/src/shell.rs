@@ -1,7 +1,7 @@
 //! The shell around the pure step: one task that owns the state, feeds it inputs and does what comes out. Owns the loop,
 //! publishing, and putting the state together again after a panic. Decides nothing about targets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub(crate) enum Ask {
     Config(Box<NewConfig>, oneshot::Sender<()>),
     /// A configuration was refused.
     Rejected(Arc<Vec<Problem>>),
+    /// These targets are in planned work now, and no others.
+    Maintenance(Arc<BTreeSet<TargetId>>),
     /// How the store is.
     Store(StoreNow),
     /// How punctual the looks were.
@@ -85,6 +87,7 @@ pub(crate) struct Shell {
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     applied: Vec<oneshot::Sender<()>>,
     config: Option<NewConfig>,
+    planned: Arc<BTreeSet<TargetId>>,
     published: Instant,
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -130,6 +133,7 @@ impl Shell {
             answers: Vec::new(),
             applied: Vec::new(),
             config: None,
+            planned: Arc::default(),
             published: Instant::now(),
             stopping: None,
         };
@@ -221,6 +225,7 @@ impl Shell {
             if let Some(config) = self.config.clone() {
                 self.input(now, Input::Config(Box::new(config)));
             }
+            self.input(now, Input::Maintenance(Arc::clone(&self.planned)));
             if !board.health.config_problems.is_empty() {
                 self.input(now, Input::ConfigRejected(Arc::clone(&board.health.config_problems)));
             }
@@ -246,6 +251,10 @@ impl Shell {
                 self.input(now, Input::Config(config));
             }
             Ask::Rejected(problems) => self.input(now, Input::ConfigRejected(problems)),
+            Ask::Maintenance(targets) => {
+                self.planned = Arc::clone(&targets);
+                self.input(now, Input::Maintenance(targets));
+            }
             Ask::Store(says) => self.input(now, Input::Store(says)),
             Ask::Punctuality(asker) => {
                 let _ = asker.send(self.state.punctuality().clone());

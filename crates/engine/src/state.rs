@@ -171,6 +171,8 @@ pub struct State {
     pub(crate) started_at: UtcMs,
     pub(crate) hash: String,
     pub(crate) timezone: String,
+    /// Targets in planned work.
+    pub(crate) planned: Arc<BTreeSet<TargetId>>,
     pub(crate) stopping: bool,
     pub(crate) punctuality: Punctuality,
     /// What was counted; shared with the Board made last, and copied when it changes after that.
@@ -208,6 +210,7 @@ impl State {
             started_at,
             hash: String::new(),
             timezone: "UTC".to_owned(),
+            planned: Arc::default(),
             stopping: false,
             punctuality: Punctuality::default(),
             tally: Arc::default(),

@@ -30,6 +30,7 @@ pub fn step(state: &mut State, now: Now, input: Input) -> Vec<Effect> {
         Input::Command(command, ticket) => state.command(now, &command, ticket),
         Input::Config(config) => state.configure(now, *config),
         Input::ConfigRejected(problems) => state.config_rejected(now, problems),
+        Input::Maintenance(targets) => state.plan(now, targets),
         Input::Store(store) => state.store_says(now, store),
         Input::Panicked(what) => state.panicked(now, &what),
         Input::Stop => state.stop(now),

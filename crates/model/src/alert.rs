@@ -15,7 +15,7 @@ pub use notification::{Notification, Stage, Subject};
 pub use rule::{Condition, Level, Rule, Scope, Side, Truth};
 pub use settings::{
     AlertSettings, CERTIFICATE_WITHIN, FLAP_CHANGES, FLAP_QUIET, FLAP_WITHIN, Flapping, GROUP_WINDOW, LIMIT,
-    LIMIT_WITHIN, default_rules,
+    default_rules,
 };
 
 use crate::phase::words;

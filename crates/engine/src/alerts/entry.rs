@@ -350,14 +350,14 @@ mod tests {
         let often = Flapping { changes: 4, within: Duration::from_secs(10), quiet: Duration::from_secs(5) };
         for (script, wanted) in [
             // Begin, end, begin, end: the fourth change is flapping, and it is no end.
-            ("bgbggggggg", "AEAFaaaaEo"),
+            ("bgbggggggg", "AEAFaaaaE-"),
             ("bgbgbbbbbbb", "AEAFaaaaaSa"),
             // Turns while it flaps put the end off.
-            ("bgbggggbggggg", "AEAFaaaaaaaaE"),
+            ("bgbggggbgggggg", "AEAFaaaaaaaaaE"),
             // Four changes, but not within ten seconds.
             ("bgggggggggbg", "AEooooooooAE"),
         ] {
-            let got = run(&rule(0, 0), often, script).replace('o', "o");
+            let got = run(&rule(0, 0), often, script);
             let cut = got.len().min(wanted.len());
             assert_eq!(&got[..cut], &wanted[..cut], "{script}: {got}");
         }

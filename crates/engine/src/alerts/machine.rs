@@ -10,6 +10,7 @@ use std::sync::Arc;
 use model::alert::{About, AlertPast, AlertSettings, Condition, Mute, Notification, Rule, Severity};
 use model::board::{Board, TargetNow};
 use model::score::Scoring;
+use model::status::Status;
 use model::target::TargetId;
 use model::time::UtcMs;
 use sha2::{Digest as _, Sha256};
@@ -17,6 +18,7 @@ use sink::registry::SinkNow;
 use store::AlertChange;
 
 use super::entry::{Entry, Tick, Turn, ticks};
+use super::pace::Pace;
 use super::thread::{Backlog, Gone, Thread};
 use super::windows::{AdHoc, Windows};
 use super::words;
@@ -75,7 +77,7 @@ pub(crate) struct Machine {
     pub(super) threads: BTreeMap<String, Thread>,
     pub(super) backlog: BTreeMap<String, Vec<Backlog>>,
     /// When which channel got messages that the limit counts.
-    pub(super) sent: BTreeMap<String, VecDeque<Tick>>,
+    pub(super) pace: BTreeMap<String, Pace>,
     pub(super) mutes: Vec<Mute>,
     pub(super) ad_hoc: Vec<AdHoc>,
     pub(super) windows: Windows,
@@ -117,7 +119,7 @@ impl Machine {
             entries: BTreeMap::new(),
             threads: BTreeMap::new(),
             backlog: BTreeMap::new(),
-            sent: BTreeMap::new(),
+            pace: BTreeMap::new(),
             mutes: Vec::new(),
             ad_hoc: Vec::new(),
             windows: Windows::default(),
@@ -262,6 +264,12 @@ impl Machine {
     }
 
     fn see_target(&mut self, index: usize, target: &Arc<TargetNow>) {
+        if target.state.status == Status::Paused {
+            let of_target = |e: &&Entry| e.target() == Some(&target.spec.id);
+            let keys: Vec<String> = self.entries.values().filter(of_target).map(|e| e.key.clone()).collect();
+            keys.iter().for_each(|key| self.close(key, "the target is paused", true));
+            return;
+        }
         let seen = target.newest();
         let score = model::score::score(&self.scoring, target.state.status, seen).map(|s| s.value);
         let rules = std::mem::take(&mut self.in_scope[index]);
@@ -432,19 +440,19 @@ impl Machine {
 
     /// Whether a channel may get one more message that the limit counts; counts it.
     pub(super) fn within_limit(&mut self, channel: &str) -> bool {
-        let (limit, within) = (self.settings.limit as usize, ticks(self.settings.limit_within));
-        let sent = self.sent.entry(channel.to_owned()).or_default();
-        while sent.front().is_some_and(|at| at.saturating_add(within) <= self.t) {
-            sent.pop_front();
-        }
-        if sent.len() >= limit {
-            if let Some(at) = sent.front().map(|at| at.saturating_add(within)) {
+        let limit = match self.settings.limits.get(channel) {
+            Some(Some(limit)) => *limit,
+            Some(None) => return true,
+            None => model::alert::LIMIT,
+        };
+        let t = self.t;
+        match self.pace.entry(channel.to_owned()).or_default().take(limit, t) {
+            Ok(()) => true,
+            Err(at) => {
                 self.due(at);
+                false
             }
-            return false;
         }
-        sent.push_back(self.t);
-        true
     }
 }
 

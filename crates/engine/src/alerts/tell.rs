@@ -245,7 +245,7 @@ impl Machine {
             }
             let Some(held) = self.backlog.remove(&channel).filter(|held| !held.is_empty()) else { continue };
             self.stale.insert(format!("backlog:{channel}"));
-            let (title, text) = words::digest(&held, self.settings.limit_within);
+            let (title, text) = words::digest(&held);
             let alert = format!("digest-{channel}");
             let key = self.new_id(&alert);
             let began_at = self.utc;

@@ -155,7 +155,7 @@ pub(super) fn reminder(thread: &Thread, members: &[&Entry]) -> (String, String) 
 }
 
 /// What a limit held back.
-pub(super) fn digest(held: &[Backlog], within: Duration) -> (String, String) {
+pub(super) fn digest(held: &[Backlog]) -> (String, String) {
     let (over, open): (Vec<&Backlog>, Vec<&Backlog>) = held.iter().partition(|h| h.over);
     let size = |list: &[&Backlog]| list.iter().map(|h| h.names.len() + h.more).sum::<usize>();
     let title = format!(
@@ -164,7 +164,7 @@ pub(super) fn digest(held: &[Backlog], within: Duration) -> (String, String) {
         size(&open),
         size(&over)
     );
-    let mut text = format!("More than the limit for {} came.", duration_text(within));
+    let mut text = "More came than the limit of this channel allows.".to_owned();
     for (list, what) in [(&open, "Bad"), (&over, "Over meanwhile")] {
         let names: Vec<String> =
             list.iter().flat_map(|h| h.names.iter().map(|n| format!("{n} ({})", h.rule))).take(MAX_SUBJECTS).collect();

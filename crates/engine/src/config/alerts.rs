@@ -53,15 +53,41 @@ const PARTS: &[&str] = &["any", "store", "engine", "clock", "config"];
 const SEVERITIES: &[&str] = &["info", "warning", "critical"];
 
 /// Keys of `alerts`.
-pub(super) static ALERTS: [Field; 8] = [
-    Field::new("channels", Type::List(&TEXT), "Names of the channels of rules that name none. Without this key it is all of them."),
-    Field::new("group_window", Type::Duration { min: Duration::ZERO, max: Duration::from_secs(600) }, "How long a message waits for others of the same rule, so that what fails together is told together.").default("1s"),
-    Field::new("flap_changes", Type::Integer { min: 0, max: 1000 }, "So many times that an alert begins or ends within `flap_within` are flapping, which is told once. 0 is never.").default("6"),
-    Field::new("flap_within", Type::Duration { min: Duration::from_secs(1), max: DAY }, "The time in which changes are counted.").default("30m"),
-    Field::new("flap_quiet", Type::Duration { min: Duration::from_secs(1), max: DAY }, "Flapping has ended when nothing changed for this long.").default("15m"),
-    Field::new("limit", Type::Integer { min: 1, max: 100_000 }, "Most messages that begin something, to one channel within `limit_within`. What is more is told in one digest. Recoveries of what was told always pass.").default("30"),
-    Field::new("limit_within", Type::Duration { min: Duration::from_secs(1), max: DAY }, "The time in which messages are counted.").default("10m"),
-    Field::new("rules", Type::Sections(RULE), "The rules. Without any, and with channels, these are in effect: a target is down (critical), a certificate ends within 14 days (warning), a part of StreamPulse is unwell (critical)."),
+pub(super) static ALERTS: [Field; 6] = [
+    Field::new(
+        "channels",
+        Type::List(&TEXT),
+        "Names of the channels of rules that name none. Without this key it is all of them.",
+    ),
+    Field::new(
+        "group_window",
+        Type::Duration { min: Duration::ZERO, max: Duration::from_secs(600) },
+        "How long a message waits for others of the same rule, so that what fails together is told together.",
+    )
+    .default("1s"),
+    Field::new(
+        "flap_changes",
+        Type::Integer { min: 0, max: 1000 },
+        "So many times that an alert begins or ends within `flap_within` are flapping, which is told once. 0 is never.",
+    )
+    .default("6"),
+    Field::new(
+        "flap_within",
+        Type::Duration { min: Duration::from_secs(1), max: DAY },
+        "The time in which changes are counted.",
+    )
+    .default("30m"),
+    Field::new(
+        "flap_quiet",
+        Type::Duration { min: Duration::from_secs(1), max: DAY },
+        "Flapping has ended when nothing changed for this long.",
+    )
+    .default("15m"),
+    Field::new(
+        "rules",
+        Type::Sections(RULE),
+        "The rules. Without any, and with channels, these are in effect: a target is down (critical), a certificate ends within 14 days (warning), a part of StreamPulse is unwell (critical).",
+    ),
 ];
 
 /// Keys of a rule.
@@ -213,8 +239,7 @@ pub(super) fn alerts(
             within: span("flap_within"),
             quiet: span("flap_quiet"),
         },
-        limit: count("limit").unwrap_or(defaults.limit),
-        limit_within: span("limit_within"),
+        limits: defaults.limits,
         maintenance: maintenance::windows(root, known, problems, warnings),
         references: references(root, known, problems),
     }

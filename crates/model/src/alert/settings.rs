@@ -1,5 +1,6 @@
 //! What the configuration says of alerts, all of it, as values with their defaults. Owns no reading of files.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Condition, Rule, Scope, Severity, Window};
@@ -15,10 +16,8 @@ pub const FLAP_CHANGES: u32 = 6;
 pub const FLAP_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// The quiet after which flapping has ended.
 pub const FLAP_QUIET: Duration = Duration::from_secs(15 * 60);
-/// Messages to one channel within [`LIMIT_WITHIN`] before further ones are held back for a digest.
-pub const LIMIT: u32 = 30;
-/// The time in which messages are counted.
-pub const LIMIT_WITHIN: Duration = Duration::from_secs(10 * 60);
+/// Messages to one channel in an hour, where nothing else is said, before further ones are held back for a digest.
+pub const LIMIT: u32 = 60;
 /// How early the rule that stands in for none tells of a certificate's end.
 pub const CERTIFICATE_WITHIN: Duration = Duration::from_secs(14 * 86_400);
 
@@ -33,10 +32,8 @@ pub struct AlertSettings {
     pub group_window: Duration,
     /// When an alert is flapping.
     pub flapping: Flapping,
-    /// Most messages to one channel within `limit_within`.
-    pub limit: u32,
-    /// The time in which messages are counted.
-    pub limit_within: Duration,
+    /// Most messages to a channel in an hour; `None` is no limit. [`LIMIT`] for a channel that is not named.
+    pub limits: BTreeMap<String, Option<u32>>,
     /// Planned work.
     pub maintenance: Vec<Window>,
     /// Targets that tell whether StreamPulse itself has a network: while all are down, nobody else is blamed.
@@ -68,8 +65,7 @@ impl Default for AlertSettings {
             channels: Vec::new(),
             group_window: GROUP_WINDOW,
             flapping: Flapping::default(),
-            limit: LIMIT,
-            limit_within: LIMIT_WITHIN,
+            limits: BTreeMap::new(),
             maintenance: Vec::new(),
             references: Vec::new(),
         }
