@@ -14,12 +14,15 @@ mod memory;
 mod own;
 mod pace;
 mod snapshot;
+mod task;
 mod tell;
 mod thread;
 mod windows;
 mod words;
 
 pub use commands::AlertError;
+pub use task::{Alerts, PlannedWork};
+pub(crate) use task::{Around, task};
 
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use store::Store;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::Alerts;
 use crate::cadence::Punctuality;
 use crate::config::{Config, Edit};
 pub use crate::desk::{ApplyError, ConfigView};
@@ -68,6 +69,7 @@ pub(crate) struct Parts {
     pub(crate) previews: Arc<Previews>,
     pub(crate) pushes: Pushes,
     pub(crate) outbox: Outbox,
+    pub(crate) alerts: Alerts,
 }
 
 impl Handle {
@@ -116,6 +118,12 @@ impl Handle {
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.parts.clock
+    }
+
+    /// Alerts: how they are, and what people say of them.
+    #[must_use]
+    pub fn alerts(&self) -> &Alerts {
+        &self.inner.parts.alerts
     }
 
     /// How punctual the looks were since the start; `None` when the engine is ending.

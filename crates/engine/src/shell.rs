@@ -51,6 +51,8 @@ pub(crate) enum Ask {
     Rejected(Arc<Vec<Problem>>),
     /// These targets are in planned work now, and no others.
     Maintenance(Arc<BTreeSet<TargetId>>),
+    /// A task of the engine panicked and was contained.
+    Panicked(String),
     /// How the store is.
     Store(StoreNow),
     /// How punctual the looks were.
@@ -255,6 +257,7 @@ impl Shell {
                 self.planned = Arc::clone(&targets);
                 self.input(now, Input::Maintenance(targets));
             }
+            Ask::Panicked(what) => self.input(now, Input::Panicked(what)),
             Ask::Store(says) => self.input(now, Input::Store(says)),
             Ask::Punctuality(asker) => {
                 let _ = asker.send(self.state.punctuality().clone());

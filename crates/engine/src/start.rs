@@ -16,6 +16,7 @@ use sink::registry::Registry;
 use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::alerts::{self, Around};
 use crate::config::{Config, ConfigFile, Overrides};
 use crate::desk::{DESK_QUEUE, Desk, Rules, new_config};
 use crate::handle::{Handle, Parts};
@@ -113,10 +114,21 @@ impl Engine {
         tasks.spawn("calls", courier);
         tasks.spawn("store check", check_store(store.clone(), ends.asks.clone(), tasks.clone()));
 
-        let outbox = Outbox::new(store.clone(), Arc::clone(&clock), sinks, settings.clone());
+        let outbox = Outbox::new(store.clone(), Arc::clone(&clock), sinks.clone(), settings.clone());
         tasks.spawn("outbox", PostOffice::new(outbox.clone(), tasks.clone()).run());
 
         let Ends { asks, board, events } = ends;
+        let around = Around {
+            post: Arc::new(outbox.clone()),
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            registry: sinks,
+            engine: asks.clone(),
+            board: board.clone(),
+            settings: settings.clone(),
+        };
+        let (task, alerts) = alerts::task(around, tasks.cancelled());
+        tasks.spawn("alerts", task);
         let engine = Self { tasks, looks: looks.clone(), asks: asks.clone(), store: store.clone() };
         let camera = Arc::new(Lens::new(Arc::clone(&clock)));
         let previews = Previews::new(camera, Arc::clone(&clock), looks.clone());
@@ -135,6 +147,7 @@ impl Engine {
             previews,
             pushes: Pushes::new(inbox),
             outbox,
+            alerts,
         });
         Ok((engine, handle, config))
     }

@@ -13,6 +13,9 @@ const MAX_SAID: usize = 1_000;
 /// Longest note or name, in bytes.
 const MAX_NOTE_BYTES: usize = 2_000;
 
+/// Largest document of mutes, and of windows begun by hand, in bytes: half of what the store takes.
+const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
+
 /// What somebody says.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Saying {
@@ -104,8 +107,17 @@ impl Machine {
             return Err(AlertError::TooMuch);
         }
         self.mutes.push(mute);
+        if self.is_too_much("mutes") {
+            self.mutes.pop();
+            return Err(AlertError::TooMuch);
+        }
         self.stale.insert("mutes".to_owned());
         Ok(())
+    }
+
+    /// Whether a document would be larger than what is meant to be remembered.
+    fn is_too_much(&mut self, name: &str) -> bool {
+        self.document(name).is_some_and(|value| value.to_string().len() > MAX_DOCUMENT_BYTES)
     }
 
     fn maintain(&mut self, window: AdHoc) -> Result<(), AlertError> {
@@ -117,6 +129,10 @@ impl Machine {
             return Err(AlertError::TooMuch);
         }
         self.ad_hoc.push(window);
+        if self.is_too_much("windows") {
+            self.ad_hoc.pop();
+            return Err(AlertError::TooMuch);
+        }
         self.windows.forget();
         self.stale.insert("windows".to_owned());
         Ok(())

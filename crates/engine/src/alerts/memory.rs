@@ -2,8 +2,9 @@
 //! written by the wall clock as it is when they are written, and read back as ages. Reads and writes no file.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use model::alert::{About, Ack, AlertPhase, Mute, Scope, Severity};
+use model::alert::{About, Ack, AlertPast, AlertPhase, Mute, Scope, Severity};
 use model::status::Status;
 use model::target::TargetId;
 use model::time::UtcMs;
@@ -18,7 +19,7 @@ use super::windows::AdHoc;
 use super::words;
 
 /// Most messages that a digest remembers; older ones that are over are given up first.
-const MAX_BACKLOG: usize = 1_000;
+pub(super) const MAX_BACKLOG: usize = 300;
 
 impl Machine {
     /// Writes an alert into the history, as it is now; `how` says how it ended.
@@ -91,7 +92,7 @@ impl Machine {
     }
 
     /// A document that is about no single alert; `None` where there is nothing to remember.
-    fn document(&mut self, name: &str) -> Option<Value> {
+    pub(super) fn document(&mut self, name: &str) -> Option<Value> {
         match name {
             "serial" => Some(json!({ "serial": self.serial })),
             "mutes" => (!self.mutes.is_empty()).then(|| Value::Array(self.mutes.iter().map(of_mute).collect())),
@@ -127,6 +128,12 @@ impl Machine {
             }
         }
         unread
+    }
+
+    /// Takes back alerts that ended, newest first.
+    pub(crate) fn remember_past(&mut self, past: Vec<Arc<AlertPast>>) {
+        self.past = past.into();
+        self.past.truncate(model::alert::MAX_PAST);
     }
 
     fn take(&mut self, key: &str, value: &Value) -> Option<()> {
@@ -185,7 +192,8 @@ fn to_entry(key: &str, v: &Value, tick: &impl Fn(&Value) -> Option<Tick>) -> Opt
     let ack = ack
         .is_object()
         .then(|| Some(Ack { by: text(&ack["by"])?, at: UtcMs(ack["at"].as_i64()?), note: text(&ack["note"])? }));
-    let explained = v["explained"].as_bool()?.then(|| Grace { looks_left: 3, seen_at: UtcMs(0), until: Tick::MAX / 4 });
+    let explained =
+        v["explained"].as_bool()?.then_some(Grace { looks_left: 3, seen_at: UtcMs(0), until: Tick::MAX / 4 });
     let face = Face { name: text(&v["name"])?, group: text(&v["group"]), status: Status::Unknown, since: began_at };
     Some(Entry {
         key: key.to_owned(),

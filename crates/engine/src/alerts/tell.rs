@@ -8,7 +8,7 @@ use model::target::TargetId;
 
 use super::entry::{Entry, ticks};
 use super::machine::{Compiled, Machine, Outgoing};
-use super::thread::{Backlog, MAX_SUBJECTS, Thread};
+use super::thread::{Backlog, MAX_NAMES, MAX_SUBJECTS, Thread};
 use super::words;
 
 impl Machine {
@@ -42,7 +42,7 @@ impl Machine {
         let (explains, hidden) = self.explained_by(&members);
         let (title, text) = words::raised(&rule, &members, explains.len() + hidden, self.descendants(&members));
         let one = members.first().filter(|_| members.len() == 1).map(|e| (e.about.clone(), e.face.name.clone()));
-        let names: Vec<String> = members.iter().map(|e| e.face.name.clone()).take(MAX_SUBJECTS).collect();
+        let names: Vec<String> = members.iter().map(|e| e.face.name.clone()).take(MAX_NAMES).collect();
         let total = members.len();
         let more = total.saturating_sub(subjects.len().max(1)) + hidden;
         let mut thread = Thread {

@@ -9,6 +9,9 @@ use super::entry::Tick;
 /// Most targets that one message lists; how many more there are is said.
 pub(crate) const MAX_SUBJECTS: usize = 20;
 
+/// Most names of one message that a digest lists.
+pub(crate) const MAX_NAMES: usize = 5;
+
 /// What people were told of together.
 #[derive(Clone, Debug)]
 pub(crate) struct Thread {

@@ -169,8 +169,8 @@ pub(super) struct Known<'a> {
     ids: BTreeSet<String>,
     groups: BTreeSet<&'a str>,
     tags: BTreeSet<&'a str>,
-    /// Names of the channels, in the order of the file; `None` when the file cannot have any.
-    pub(super) channels: Option<Vec<String>>,
+    /// Names of all channels, right or wrong ones, in the order of the file.
+    channels: Vec<String>,
     /// The zone of times that name none.
     pub(super) timezone: &'a str,
 }
@@ -184,11 +184,13 @@ impl<'a> Known<'a> {
             let name = || text("name").map(|n| TargetId::from_name(n.trim()).as_str().to_owned());
             ids.extend(text("id").map(str::to_owned).or_else(name));
         }
+        let named = |item: &Item| item.get("name").and_then(Item::text).map(|name| name.trim().to_owned());
+        let channels = root.get("channels").map(Item::items).unwrap_or_default().iter().filter_map(named).collect();
         Self {
             ids,
+            channels,
             groups: targets.iter().filter_map(|t| t.group.as_deref()).collect(),
             tags: targets.iter().flat_map(|t| t.tags.iter().map(String::as_str)).collect(),
-            channels: None,
             timezone,
         }
     }
@@ -205,7 +207,7 @@ pub(super) fn alerts(
     let node = item.node_of(&ALERTS);
     let alerts = Section::check(&node, &ALERTS, "alerts", problems);
     let named = channels(&alerts, known, problems);
-    let channels = named.or_else(|| known.channels.clone()).unwrap_or_default();
+    let channels = named.unwrap_or_else(|| known.channels.clone());
     let mut rules: Vec<Rule> = Vec::new();
     let items = item.get("rules").map(Item::items).unwrap_or_default();
     if items.len() > MAX_RULES {
@@ -404,9 +406,9 @@ fn channels(section: &Section<'_>, known: &Known<'_>, problems: &mut Vec<Problem
     section.node("channels")?;
     let mut found: Vec<String> = Vec::new();
     for name in section.texts("channels") {
-        if let Some(there) = known.channels.as_ref().filter(|there| !there.contains(&name)) {
+        if !known.channels.contains(&name) {
             let message = format!("there is no channel {name:?}");
-            let remedy = match words::nearest(&name, there.iter().map(String::as_str)) {
+            let remedy = match words::nearest(&name, known.channels.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean {near}?"),
                 None => "define it under channels".to_owned(),
             };

@@ -274,8 +274,9 @@ impl Loaded {
         // Everything but the targets, which were compared above, and what the edit means.
         let rest = |config: &Config| Config { targets: Vec::new(), warnings: Vec::new(), ..config.clone() };
         let (old, mut new) = (rest(old), rest(new));
-        // Rules and windows name targets and stand in the zone of the file, so that they follow those.
-        if ["", "timezone", "defaults", "templates", "alerts", "maintenance", "connectivity"].contains(&touched) {
+        // Rules and windows name targets and channels and stand in the zone of the file, so that they follow those.
+        let followed = ["", "timezone", "defaults", "templates", "channels", "alerts", "maintenance", "connectivity"];
+        if followed.contains(&touched) {
             new.alerts.clone_from(&old.alerts);
         }
         match touched {
@@ -284,6 +285,7 @@ impl Loaded {
             "store" => new.store.clone_from(&old.store),
             "probing" => new.limits = old.limits,
             "score" => new.score = old.score,
+            "channels" => new.channels.clone_from(&old.channels),
             "influxdb" => new.influxdb.clone_from(&old.influxdb),
             "metrics" => new.metrics.clone_from(&old.metrics),
             "mqtt" => new.mqtt.clone_from(&old.mqtt),

@@ -88,9 +88,9 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
         tracing::info!(targets = opened.blinded, "time in which StreamPulse did not run counts as unknown");
     }
     let sinks = Registry::default();
-    let start = Start { config_file: file, store: store.clone(), clock, env: Arc::new(environment), overrides, sinks };
+    let (env, registry) = (Arc::new(environment), sinks.clone());
+    let start = Start { config_file: file, store: store.clone(), clock, env, overrides, sinks: registry };
     let (engine, handle, config) = Engine::start(start).await?;
-    let sinks = Registry::default();
     let _mqtt = crate::commands::sinks::start(&handle, &sinks, &tasks);
     let listening = match web::serve(handle.clone(), &config, &tasks, web::Options { demo, sinks }).await {
         Ok(listening) => listening,

@@ -255,7 +255,7 @@ fn planned_work_holds_messages_and_what_still_lasts_is_told_after() {
     rig.status("a", Maintenance);
     rig.status("b", Maintenance);
     rig.pass(100_000);
-    assert_eq!(rig.alerts().windows[0].active, true);
+    assert!(rig.alerts().windows[0].active);
     rig.restart(1_000);
     rig.pass(205_000);
     assert!(rig.in_maintenance.is_empty());

@@ -12,9 +12,20 @@ const TARGETS: &str = "targets:
   - {name: router, url: 'ping://192.0.2.1', group: site, tags: [core]}
   - {name: cam, url: 'http://192.0.2.2/', parents: [router], group: site}
 ";
+/// Behind everything, so that the lines before it stay where they are.
+const CHANNELS: &str = "
+channels:
+  - {name: ops, kind: ntfy, topic_secret: t}
+  - {name: a, kind: ntfy, topic_secret: t, limit: 0}
+  - {name: b, kind: ntfy, topic_secret: t}
+";
 
 fn with(text: &str) -> String {
     format!("{TARGETS}{text}")
+}
+
+fn with_channels(text: &str) -> String {
+    format!("{TARGETS}{text}{CHANNELS}")
 }
 
 #[test]
@@ -26,17 +37,28 @@ fn a_file_that_says_nothing_has_no_rules_and_the_defaults() {
 
 #[test]
 fn default_rules_stand_in_where_there_are_channels() {
-    let alerts = good(&with("alerts: {channels: [ops]}\n")).alerts;
+    let alerts = good(&with_channels("alerts: {channels: [ops]}\n")).alerts;
     let names: Vec<_> = alerts.rules.iter().map(|r| (r.name.as_str(), r.severity)).collect();
     let wanted =
         [("Down", Severity::Critical), ("Certificate", Severity::Warning), ("StreamPulse itself", Severity::Critical)];
     assert_eq!(names, wanted);
     assert!(alerts.rules.iter().all(|r| r.channels == ["ops"] && r.recovery));
+    // Without a word about channels, all of them are told.
+    let alerts = good(&with_channels("")).alerts;
+    assert!(alerts.rules.len() == 3 && alerts.rules.iter().all(|r| r.channels == ["ops", "a", "b"]));
+    assert_eq!((alerts.limits["ops"], alerts.limits["a"]), (Some(60), None));
+    check(
+        &with_channels("alerts: {channels: [ops, opps], rules: [{name: r, status: down, channels: c}]}\n"),
+        &[
+            "alerts.channels: there is no channel \"opps\" (did you mean ops?)",
+            "alerts.rules[0].channels: there is no channel \"c\"",
+        ],
+    );
 }
 
 #[test]
 fn rules_are_read() {
-    let alerts = good(&with(
+    let alerts = good(&with_channels(
         "alerts:
   channels: [ops]
   group_window: 0s

@@ -354,7 +354,7 @@ fn items_of_lists_are_added_changed_and_removed_by_name() {
     check(RULES, &new("alerts.rules"), "above: 500}\n", &format!("above: 500}}\n{block}"));
     for (text, from, to) in [
         ("timezone: UTC\n", "UTC\n", format!("UTC\nalerts:\n  rules:\n{block}")),
-        ("alerts:\n  limit: 5\n", "5\n", format!("5\n  rules:\n{block}")),
+        ("alerts:\n  flap_changes: 5\n", "5\n", format!("5\n  rules:\n{block}")),
         ("# none\n", "none\n", format!("none\nalerts:\n  rules:\n{block}")),
     ] {
         check(text, &new("alerts.rules"), from, &to);
