@@ -39,9 +39,9 @@ mod tests {
     fn no_hour_has_more_than_the_limit() {
         for limit in [2, 4, 7, 60] {
             let (mut pace, mut taken) = (Pace::default(), Vec::new());
-            for now in (0..4 * HOUR_MS).step_by(1_000) {
-                while pace.take(limit, now).is_ok() {
-                    taken.push(now);
+            for at in (0..4 * HOUR_MS).step_by(1_000) {
+                while pace.take(limit, at).is_ok() {
+                    taken.push(at);
                 }
             }
             for from in &taken {
