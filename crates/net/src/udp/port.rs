@@ -20,10 +20,10 @@ use crate::pace::{CONTROL_BYTES, Moment, Pace, stamp_arrivals};
 /// Room for datagrams in the kernel that is asked for: a second of 16 Mbit/s, for the time in which this process has no turn.
 /// The system gives as much as `net.core.rmem_max` allows, and all of it to a process that may overrule that.
 const BUFFER_BYTES: usize = 4 * 1024 * 1024;
-/// Room without which datagrams are not left to gather, as the system counts it: twice what was asked for. A large picture
-/// in one burst fits: the system counts about 2 KiB for a datagram.
-const LEAST_BUFFER_BYTES: usize = 2 * 1024 * 1024;
-/// More datagrams than this at one tick make ticks shorter: a tenth of the least room.
+/// Room without which datagrams are not left to gather, as the system counts it: twice what was asked for. The system counts
+/// some 2 KiB for a datagram, so that a quarter of a second of 80 Mbit/s fits, or a large picture in one burst.
+const LEAST_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// More datagrams than this at one tick make ticks shorter: a twentieth of the least room.
 const MOST_DATAGRAMS: usize = 96;
 
 /// A UDP socket.
@@ -77,7 +77,7 @@ impl Port {
         self.socket()?.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable.into())
     }
 
-    /// From now on reads in ticks, `longest` apart at most, where the system gave room enough for that.
+    /// From now on reads in ticks, `longest` apart at most (which may be said anew), where the system gave room enough for that.
     pub(crate) fn gather(&mut self, longest: Duration) -> io::Result<()> {
         let room = self.socket().and_then(|socket| socket.recv_buffer_size());
         if !room.is_ok_and(|room| room >= LEAST_BUFFER_BYTES) {
@@ -88,7 +88,11 @@ impl Port {
                 let pace = Pace::new(longest, MOST_DATAGRAMS);
                 self.way = Way::Ticks { socket: socket.into_std()?, pace, drained: false, since_tick: 0 };
             }
-            way => self.way = way,
+            Way::Ticks { socket, drained, since_tick, .. } => {
+                let pace = Pace::new(longest, MOST_DATAGRAMS);
+                self.way = Way::Ticks { socket, pace, drained, since_tick };
+            }
+            Way::Gone => {}
         }
         Ok(())
     }

@@ -139,7 +139,7 @@ impl Receiver {
 
     /// From now on lets datagrams gather and reads them in ticks, `longest` apart, and closer where many come: for media that
     /// is only watched. Does nothing where the system gives little room for what comes meanwhile. When each of them arrived is
-    /// told in any case.
+    /// told in any case. The pause may be said anew at any time.
     ///
     /// # Errors
     /// What the operating system says; the socket is of no use then.

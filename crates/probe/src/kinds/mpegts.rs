@@ -27,13 +27,14 @@ use tokio::time::Instant;
 use self::analysis::{Analysis, Rules, Selection};
 use self::hold::Held;
 use self::source::{Piece, Place, Source};
-use crate::kind::{
-    AUTH_FIELDS, BoxFuture, HOLD_FIELDS, Kind, LOOK_GATHER, Probe, address_of, join_fields, options_node, within,
-};
+use crate::kind::{AUTH_FIELDS, BoxFuture, HOLD_FIELDS, Kind, Probe, address_of, join_fields, options_node, within};
 use crate::live::Live;
 
 /// How long a look listens when nothing else is configured: twice the 500 ms within which tables must come.
 const WINDOW: Duration = Duration::from_secs(1);
+/// Shortest and longest time for which the datagrams of a look gather: being woken for each of them costs more than all that is
+/// done with it.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
 /// How long before its deadline a look stops listening: what came by then is told, and not only that it was too late.
 const CLOSING: Duration = Duration::from_millis(20);
 
@@ -259,6 +260,11 @@ struct Listening {
 }
 
 impl Listening {
+    /// How long datagrams may gather: nothing can end the look before its window is over.
+    fn pause(&self, analysis: &Analysis) -> Duration {
+        self.window.saturating_sub(analysis.covered()).clamp(PAUSE.0, PAUSE.1)
+    }
+
     async fn listen(&self, source: &mut Source, analysis: &mut Analysis) -> Result<End, Fault> {
         let began = Instant::now();
         let last = self.deadline.checked_sub(CLOSING).unwrap_or(began);
@@ -283,13 +289,12 @@ impl Listening {
             let until = first.filter(|_| complete).map_or(last, |first: Instant| last.min(first + self.window));
             let take = |piece: Piece<'_>, now| analysis.take(piece, now, &mut |_, _| {});
             match tokio::time::timeout_at(until, source.receive(|| began.elapsed(), take)).await {
-                Ok(Ok(true)) if first.is_none() => {
-                    first = Some(Instant::now());
+                Ok(Ok(true)) => {
+                    first.get_or_insert_with(Instant::now);
                     if self.depth == Depth::Media {
-                        source.gather(LOOK_GATHER)?;
+                        source.gather(self.pause(analysis))?;
                     }
                 }
-                Ok(Ok(true)) => {}
                 Ok(Ok(false)) => return Ok(End::Closed),
                 Ok(Err(fault)) => return Err(fault),
                 Err(_over) if complete => return Ok(End::Enough),
