@@ -159,3 +159,16 @@ bench_holdsrt() {
   local url=srt://127.0.0.1:18890
   AT_ONCE=1 held "SRT streams of 0.6 Mbit/s held" "${SRT_SESSIONS:-8}" "${HOLD_SECONDS:-20}" "$url" "$url" "$url" "$url" "$url"
 }
+
+# mqtt: 10,000 streams change at once; the time until a local broker has taken all of it, by quality of service.
+bench_mqtt() {
+  local what="10,000 changes of streams published to local Mosquitto" port=21883 out ms
+  printf 'user root\npersistence false\nlistener %s 127.0.0.1\nallow_anonymous true\n' "$port" >"$SCRATCH/mosquitto.conf"
+  PATH=$PATH:/usr/sbin mosquitto -c "$SCRATCH/mosquitto.conf" >"$SCRATCH/mosquitto.log" 2>&1 &
+  started $!
+  out=$("$TARGET/release/examples/mqtt_cost" "$port" 10000) || { failed "$what" "mqtt_cost failed"; return; }
+  while read -r _ qos _ _ ms _ _ cpu _; do
+    row "$what, QoS $qos" "< 2 s" "$(calc "$ms / 1000") s" "" "" "$ms < 2000"
+    told "the same, CPU of ours" "$cpu ms"
+  done <<<"$out"
+}

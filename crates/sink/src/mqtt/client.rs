@@ -213,6 +213,10 @@ async fn nothing(context: &mut Context) -> bool {
 
 /// Keeps the broker of these settings told until they change; `true` when it is time to stop.
 async fn published(context: &mut Context, settings: Arc<Settings>) -> bool {
+    context.registry.update(NAME, |sink| {
+        // What was said of another broker says nothing of this one.
+        (sink.kind, sink.ok, sink.since, sink.error) = (NAME, None, None, None);
+    });
     let board = Arc::clone(&context.board.borrow_and_update());
     let mut desk = Desk::new(Arc::clone(&settings), Arc::clone(&context.status), board);
     let client_id = settings.client_id.clone().unwrap_or_else(link::made_up_id);

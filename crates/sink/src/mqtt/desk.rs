@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use model::board::{Board, TargetNow};
 use model::event::Event;
+use model::limits::MAX_TARGETS;
 use model::target::TargetId;
 use model::time::Mono;
 use tokio::sync::oneshot;
@@ -121,7 +122,8 @@ impl Desk {
     pub(super) fn index(&mut self, known: &Index) {
         self.holding = false;
         let present: BTreeSet<&str> = self.board.targets.iter().map(|now| now.spec.id.as_str()).collect();
-        for id in &known.streams {
+        // Others may write to the broker: what they name is bounded.
+        for id in known.streams.iter().take(MAX_TARGETS) {
             let id = TargetId::parse(id).ok();
             let Some(id) = id else { continue };
             let here = present.contains(id.as_str());

@@ -11,6 +11,7 @@ mod exec;
 mod held;
 mod http;
 mod influx;
+mod mqtt;
 mod people;
 mod prometheus;
 mod push;

@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use model::conf::Problem;
-use sink::influx;
+use serde_json::{Map, Value};
+use sink::{influx, mqtt};
 
 use super::sections::editable;
 use crate::auth::roles::Identity;
@@ -35,6 +36,7 @@ pub async fn test(
     let spot = Spot { path: row.path, item: row.list };
     let view = app.handle.config().await;
     let values = masks::restore_section(values, spot, &view.text).map_err(ApiError::invalid)?;
+    let values = switched_on(row.path, values);
     let config = app
         .handle
         .load(&masks::section_trial(values, spot))
@@ -47,6 +49,10 @@ pub async fn test(
                 Some(settings) => influx::test((*settings).clone(), clock.as_ref()).await,
                 None => Err("nothing is configured".to_owned()),
             },
+            mqtt::NAME => match config.mqtt {
+                Some(settings) => outcome_of(&mqtt::test(&settings, clock.as_ref()).await),
+                None => Err("nothing is configured".to_owned()),
+            },
             other => Err(format!("{other} cannot be tried")),
         }
     };
@@ -57,4 +63,22 @@ pub async fn test(
         Err(_) => (false, format!("no answer within {} s", SINK_TEST_TIME.as_secs())),
     };
     Ok(Json(TestedDto { ok, words: masks::hide_in_words(&words) }))
+}
+
+/// A sink may be tried before it is switched on.
+fn switched_on(section: &str, mut values: Map<String, Value>) -> Map<String, Value> {
+    if section == mqtt::NAME {
+        values.insert("enabled".to_owned(), Value::Bool(true));
+    }
+    values
+}
+
+fn outcome_of(tried: &mqtt::Tried) -> Result<String, String> {
+    match &tried.error {
+        Some(why) => Err(format!("{}: {why}", tried.broker)),
+        None => {
+            let ms = tried.took.as_millis();
+            Ok(format!("{} took a message on {} in {ms} ms", tried.broker, tried.topic))
+        }
+    }
 }

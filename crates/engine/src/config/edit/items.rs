@@ -3,9 +3,9 @@
 use model::conf::{Node, Problem, Value};
 
 use super::{Loaded, insert_at, mask, needs_import, refuse, set_fields};
-use crate::config::Form;
 use crate::config::splice::Sheet;
 use crate::config::tree::Item;
+use crate::config::{Form, legacy};
 
 impl Loaded {
     fn is_current(&self, path: &str) -> Result<(), Vec<Problem>> {
@@ -15,13 +15,22 @@ impl Loaded {
         }
     }
 
+    /// A 2.x file holds one section, with the keys of its time.
+    fn can_hold_section(&self, path: &str, fields: &[(String, Option<Value>)]) -> Result<(), Vec<Problem>> {
+        if self.config.form == Form::Current || path != "mqtt" {
+            return self.is_current(path);
+        }
+        let given = fields.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| format!("{path}.{key}"));
+        given.filter(|key| !legacy::mqtt::holds(key)).try_for_each(|key| self.is_current(&key))
+    }
+
     pub(super) fn set_section(
         &self,
         text: &str,
         path: &str,
         fields: &[(String, Option<Value>)],
     ) -> Result<String, Vec<Problem>> {
-        self.is_current(path)?;
+        self.can_hold_section(path, fields)?;
         if self.root.as_ref().and_then(|root| at(root, path)).is_some_and(Item::is_map) {
             return set_fields(text, path, fields, |root| at(root, path));
         }

@@ -110,9 +110,9 @@ fn set(entries: &mut Vec<Entry>, key: &str, text: &str, style: Style, block: &It
     entries.push(made);
 }
 
-/// Whether a 2.x file can hold this key.
+/// Whether a 2.x file can hold this key, or the section.
 pub(in crate::config) fn holds(path: &str) -> bool {
-    path.strip_prefix("mqtt.").is_some_and(|key| MQTT.iter().any(|f| f.key == key))
+    path == "mqtt" || path.strip_prefix("mqtt.").is_some_and(|key| MQTT.iter().any(|f| f.key == key))
 }
 
 /// What is said of an enabled block.

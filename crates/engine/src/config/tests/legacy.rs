@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{check, check_warnings, env, good, lines};
-use crate::config::{Form, Overrides, import_legacy, load};
+use model::conf::Value;
+
+use crate::config::{Edit, Form, Overrides, edit, import_legacy, load};
 
 /// The shape of a file as 2.2 wrote it.
 const FULL: &str = "heartbeat_seconds: 15
@@ -146,4 +148,17 @@ fn only_a_file_of_2_x_is_imported() {
     }
     assert!(import_legacy("streams: [").is_err());
     good(&import_legacy("streams: []\nheartbeat_seconds: 30\n").expect("imports"));
+}
+
+#[test]
+fn the_mqtt_block_of_2_x_is_edited_in_its_own_form() {
+    let set = |fields: &[(&str, Option<Value>)]| {
+        let fields = fields.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        edit(FULL, &[Edit::SetSection { path: "mqtt".to_owned(), fields }], &env)
+    };
+    let changed =
+        set(&[("port", Some(Value::Int(1884))), ("api_status_url", None)]).unwrap_or_else(|p| panic!("{}", lines(&p)));
+    assert!(changed.contains("port: 1884") && !changed.contains("api_status_url"), "{changed}");
+    let refused = set(&[("discovery", Some(Value::Bool(true)))]).expect_err("2.x has no such key");
+    assert!(lines(&refused).contains("cannot hold mqtt.discovery"));
 }
