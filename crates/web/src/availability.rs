@@ -1,7 +1,7 @@
 //! Availability of all targets over the last day, week and month: computed now and then off the event loop, whether
 //! somebody looks or not (the first look must not see old figures), read by everybody. Requests never wait for it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const YOUNG_ROUNDS: u64 = 20;
 
 /// Availability by target.
-pub type Table = BTreeMap<TargetId, Availabilities>;
+pub type Table = HashMap<TargetId, Availabilities>;
 
 /// The newest table.
 #[derive(Clone)]

@@ -56,13 +56,13 @@ pub struct Seen {
     pub last_took_s: Option<f64>,
 }
 
-/// Writes one answer, in pieces.
-#[must_use]
-pub fn write(seen: &Seen, format: Format) -> Vec<String> {
-    let mut sheet = Sheet::new(seen.settings.metrics.sla_window_days);
+/// Writes one answer, in pieces. `sizes` are those of the families of the answer before, and of this one afterwards.
+pub fn write(seen: &Seen, format: Format, sizes: &mut Vec<usize>) -> Vec<String> {
+    let mut sheet = Sheet::new(seen.settings.metrics.sla_window_days, sizes);
     own::write(&mut sheet, seen);
     process::write(&mut sheet, seen.board.started_at);
     targets::write(&mut sheet, seen);
     legacy::write(&mut sheet, seen);
+    *sizes = sheet.sizes();
     sheet.finish(format)
 }

@@ -2,18 +2,11 @@
 
 use model::fault::FaultKind;
 use model::status::Status;
-use model::time::UtcMs;
 
 use super::Seen;
 use super::family::Id;
 use super::sheet::Sheet;
 use crate::health::VERSION;
-
-/// Seconds since 1970 of a time.
-#[allow(clippy::cast_precision_loss)] // milliseconds stay below 2^53 for 285,000 years
-pub(super) fn seconds(at: UtcMs) -> f64 {
-    at.0 as f64 / 1000.0
-}
 
 /// Writes them.
 pub(super) fn write(sheet: &mut Sheet, seen: &Seen) {
@@ -38,7 +31,7 @@ pub(super) fn write(sheet: &mut Sheet, seen: &Seen) {
     sheet.put(Id::StoreQueue, &[], store.queued);
     sheet.put(Id::StoreLost, &[], store.lost_rows);
     sheet.put(Id::StoreSize, &[], store.size_bytes);
-    sheet.maybe(Id::StoreCommit, &[], store.last_commit_at.map(seconds));
+    sheet.maybe(Id::StoreCommit, &[], store.last_commit_at);
     sinks(sheet, seen);
     sheet.maybe(Id::WriteDuration, &[], seen.last_took_s);
 }
@@ -70,8 +63,8 @@ fn engine(sheet: &mut Sheet, seen: &Seen) {
     // The last one has no bound.
     let (_, beyond) = buckets.pop().unwrap_or_default();
     sheet.buckets(Id::Lateness, &[], buckets.into_iter(), beyond, late.sum.as_secs_f64());
-    sheet.put(Id::LatenessMax, &[], late.worst.as_secs_f64());
-    sheet.put(Id::BoardAge, &[], seen.now.since(seen.board.at).as_secs_f64());
+    sheet.put(Id::LatenessMax, &[], late.worst);
+    sheet.put(Id::BoardAge, &[], seen.now.since(seen.board.at));
 }
 
 fn sinks(sheet: &mut Sheet, seen: &Seen) {
@@ -82,6 +75,6 @@ fn sinks(sheet: &mut Sheet, seen: &Seen) {
         sheet.put(Id::SinkFailed, &labels, sink.failed);
         sheet.put(Id::SinkDropped, &labels, sink.dropped);
         sheet.put(Id::SinkQueue, &labels, sink.queued);
-        sheet.maybe(Id::SinkLast, &labels, sink.last_sent.map(seconds));
+        sheet.maybe(Id::SinkLast, &labels, sink.last_sent);
     }
 }

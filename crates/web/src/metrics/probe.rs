@@ -20,7 +20,6 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::family::Id;
-use super::own::seconds;
 use super::sheet::{Format, Sheet};
 use super::targets::{MAX_TRACKS, codec, round};
 use crate::error::{ApiError, ApiResult, Code};
@@ -105,27 +104,27 @@ fn limit(headers: &HeaderMap, own: Duration) -> Duration {
 }
 
 fn write(kind: &str, seen: &Observation, verdict: &Verdict, format: Format) -> String {
-    let mut sheet = Sheet::new(1); // no name of a window is written
+    let mut sheet = Sheet::new(1, &[]); // no name of a window is written
     let reading = &seen.look.reading;
     sheet.put(Id::ProbeSuccess, &[], verdict.grade != Grade::Fail);
     sheet.put(Id::ProbeDegraded, &[], verdict.grade == Grade::Warn);
-    sheet.put(Id::ProbeDuration, &[], seen.took.as_secs_f64());
+    sheet.put(Id::ProbeDuration, &[], seen.took);
     if let Some(fault) = &seen.look.fault {
         sheet.put(Id::ProbeFault, &[("fault", fault.kind.as_str()), ("phase", fault.phase.as_str())], true);
     }
     let resolved = seen.look.phases.get(Phase::Resolve).unwrap_or_default();
-    sheet.put(Id::ProbeDns, &[], resolved.as_secs_f64());
+    sheet.put(Id::ProbeDns, &[], resolved);
     for (phase, took) in seen.look.phases.iter() {
-        sheet.put(Id::ProbePhase, &[("phase", phase.as_str())], took.as_secs_f64());
+        sheet.put(Id::ProbePhase, &[("phase", phase.as_str())], took);
     }
     if kind == PING {
-        sheet.put(Id::ProbeIcmp, &[("phase", "resolve")], resolved.as_secs_f64());
+        sheet.put(Id::ProbeIcmp, &[("phase", "resolve")], resolved);
         sheet.maybe(Id::ProbeIcmp, &[("phase", "rtt")], LATENCY.read(reading).map(|ms| ms * 0.001));
     } else if let Some(FactValue::Int(code)) = reading.facts.get(fact::STATUS_CODE) {
         http(&mut sheet, seen, u64::try_from(*code).ok());
     }
     if let Some(FactValue::Time(ends)) = reading.facts.get(fact::CERT_EXPIRES_AT) {
-        sheet.put(Id::ProbeCertificate, &[], seconds(*ends));
+        sheet.put(Id::ProbeCertificate, &[], *ends);
     }
     for (family, measure, factor) in MEASURES {
         sheet.maybe(*family, &[], measure.read(reading).map(|value| round(value * factor)));
@@ -159,7 +158,7 @@ fn http(sheet: &mut Sheet, seen: &Observation, code: Option<u64>) {
     ];
     for (phase, name) in phases {
         let took = seen.look.phases.get(phase).unwrap_or_default();
-        sheet.put(Id::ProbeHttp, &[("phase", name)], took.as_secs_f64());
+        sheet.put(Id::ProbeHttp, &[("phase", name)], took);
     }
     if let Some(FactValue::Int(count)) = seen.look.reading.facts.get(fact::REDIRECTS) {
         sheet.maybe(Id::ProbeRedirects, &[], u64::try_from(*count).ok());

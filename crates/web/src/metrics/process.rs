@@ -6,7 +6,6 @@ use std::fs;
 use model::time::UtcMs;
 
 use super::family::Id;
-use super::own::seconds;
 use super::sheet::Sheet;
 
 /// Ticks per second in `/proc`: `USER_HZ`, which is 100 on every platform that Linux tells programs about.
@@ -30,7 +29,7 @@ pub(super) fn write(sheet: &mut Sheet, started: UtcMs) {
     // The folder itself is open while it is counted.
     process.open_files = fs::read_dir("/proc/self/fd").ok().map(|folder| folder.count().saturating_sub(1));
     sheet.maybe(Id::ProcessCpu, &[], process.cpu_s);
-    sheet.put(Id::ProcessStart, &[], seconds(started));
+    sheet.put(Id::ProcessStart, &[], started);
     sheet.maybe(Id::ProcessResident, &[], process.resident_bytes);
     sheet.maybe(Id::ProcessVirtual, &[], process.virtual_bytes);
     sheet.maybe(Id::ProcessFds, &[], process.open_files);

@@ -28,6 +28,8 @@ struct Answer {
     format: Format,
     pieces: Arc<[Bytes]>,
     took_s: f64,
+    /// Size of each family, in bytes.
+    sizes: Vec<usize>,
 }
 
 /// Where answers are written, one at a time.
@@ -43,14 +45,21 @@ impl Press {
         if let Some(answer) = newest.as_ref().filter(|a| a.begun >= asked && a.format == format) {
             return Ok(Arc::clone(&answer.pieces));
         }
-        let last_took_s = newest.as_ref().map(|a| a.took_s);
+        // What nobody is being sent any more makes room for what comes.
+        let before = newest.take();
+        let (last_took_s, mut sizes) = before.map(|a| (a.took_s, a.sizes)).unzip();
         let begun = clock.mono();
         let app = app.clone();
         // Ten thousand targets are some megabytes of text: that is no work for the tasks that look.
-        let written = tokio::task::spawn_blocking(move || write(&seen(&app, last_took_s), format)).await?;
+        let work = move || {
+            let sizes = sizes.get_or_insert_default();
+            let written = write(&seen(&app, last_took_s), format, sizes);
+            (written, std::mem::take(sizes))
+        };
+        let (written, sizes) = tokio::task::spawn_blocking(work).await?;
         let pieces: Arc<[Bytes]> = written.into_iter().map(Bytes::from).collect();
         let took_s = clock.mono().0.saturating_sub(begun.0).as_secs_f64();
-        *newest = Some(Answer { begun, format, pieces: Arc::clone(&pieces), took_s });
+        *newest = Some(Answer { begun, format, pieces: Arc::clone(&pieces), took_s, sizes });
         Ok(pieces)
     }
 }

@@ -3,10 +3,15 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use model::tally::{BUCKETS_S, Histogram};
+use model::time::UtcMs;
 
 use super::family::{FAMILIES, Id, Type};
+
+/// Room for growth from one answer to the next: an eighth of a family.
+const ROOM_PART: usize = 8;
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +57,22 @@ pub(super) enum Value {
     Count(u64),
     /// A measure.
     Measure(f64),
+    /// A duration, written in seconds to the microsecond.
+    Took(Duration),
+    /// A point in time, written in seconds since 1970 to the millisecond.
+    At(UtcMs),
+}
+
+impl From<Duration> for Value {
+    fn from(took: Duration) -> Self {
+        Self::Took(took)
+    }
+}
+
+impl From<UtcMs> for Value {
+    fn from(at: UtcMs) -> Self {
+        Self::At(at)
+    }
 }
 
 impl From<u64> for Value {
@@ -88,13 +109,21 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    /// An empty one. `days` stands in names of StreamPulse 2.1.1.
-    pub(super) fn new(days: u32) -> Self {
+    /// An empty one. `days` stands in names of StreamPulse 2.1.1; `sizes` are those of the families of the answer before, for
+    /// which there is room from the start.
+    pub(super) fn new(days: u32, sizes: &[usize]) -> Self {
         let name = |name: &'static str| match name.contains("<N>") {
             true => Cow::Owned(name.replace("<N>", &days.to_string())),
             false => Cow::Borrowed(name),
         };
-        Self { names: FAMILIES.iter().map(|f| name(f.name)).collect(), rows: vec![String::new(); FAMILIES.len()] }
+        let room = |i: usize| sizes.get(i).map_or(0, |size| size + size / ROOM_PART);
+        let rows = (0..FAMILIES.len()).map(|i| String::with_capacity(room(i))).collect();
+        Self { names: FAMILIES.iter().map(|f| name(f.name)).collect(), rows }
+    }
+
+    /// The size of each family in bytes.
+    pub(super) fn sizes(&self) -> Vec<usize> {
+        self.rows.iter().map(String::len).collect()
     }
 
     /// Adds a sample. One whose value is no number is left out: it says nothing.
@@ -192,15 +221,45 @@ fn line(out: &mut String, name: &str, suffix: &str, labels: Labels<'_>, value: V
     if !labels.is_empty() {
         out.push('}');
     }
-    let _ = match value {
-        Value::Count(count) => writeln!(out, " {count}"),
-        Value::Measure(measure) => writeln!(out, " {measure}"),
-    };
+    out.push(' ');
+    match value {
+        Value::Count(count) => digits(out, count, 1),
+        Value::Measure(measure) => {
+            let _ = write!(out, "{measure}");
+        }
+        Value::Took(took) => {
+            digits(out, took.as_secs(), 1);
+            out.push('.');
+            digits(out, u64::from(took.subsec_micros()), 6);
+        }
+        Value::At(at) => {
+            if at.0 < 0 {
+                out.push('-');
+            }
+            digits(out, at.0.unsigned_abs() / 1000, 1);
+            out.push('.');
+            digits(out, at.0.unsigned_abs() % 1000, 3);
+        }
+    }
+    out.push('\n');
+}
+
+/// A number of at least `width` digits. Written by hand: most of an answer is such numbers, and the machinery of `format!`
+/// would cost a third of it.
+fn digits(out: &mut String, mut number: u64, width: usize) {
+    let mut text = [b'0'; 20];
+    let mut start = text.len();
+    while number > 0 || text.len() - start < width {
+        start -= 1;
+        text[start] = b"0123456789"[usize::try_from(number % 10).unwrap_or_default()];
+        number /= 10;
+    }
+    out.push_str(std::str::from_utf8(&text[start..]).unwrap_or_default());
 }
 
 /// The value of a label: backslash, quote and line feed are what the formats escape.
 fn escape(out: &mut String, text: &str) {
-    if !text.contains(['\\', '"', '\n']) {
+    if !text.bytes().any(|b| matches!(b, b'\\' | b'"' | b'\n')) {
         out.push_str(text);
         return;
     }
@@ -222,7 +281,14 @@ mod tests {
 
     #[test]
     fn labels_are_escaped_and_numbers_are_numbers() {
-        let mut sheet = Sheet::new(30);
+        let mut sheet = Sheet::new(30, &[]);
+        for (label, at) in [("a", UtcMs(1_795_190_918_017)), ("b", UtcMs(7)), ("c", UtcMs(-1500)), ("d", UtcMs(0))] {
+            sheet.put(Id::TargetSince, &[("target", label)], at);
+        }
+        for (label, us) in [("a", 12_000), ("b", 3_000_001), ("c", 0)] {
+            sheet.put(Id::TargetDuration, &[("target", label)], Duration::from_micros(us));
+        }
+        sheet.put(Id::StoreQueue, &[], u64::MAX);
         sheet.put(Id::BuildInfo, &[("version", "a\"b\\c\nd</script>é")], true);
         sheet.put(Id::StoreSize, &[], 1_234_567_u64);
         sheet.put(Id::BoardAge, &[], 0.25);
@@ -234,6 +300,18 @@ mod tests {
             text.contains("# TYPE streampulse_store_size_bytes gauge\nstreampulse_store_size_bytes 1234567\n"),
             "{text}"
         );
+        for sample in [
+            "status_since_timestamp_seconds{target=\"a\"} 1795190918.017",
+            "status_since_timestamp_seconds{target=\"b\"} 0.007",
+            "status_since_timestamp_seconds{target=\"c\"} -1.500",
+            "status_since_timestamp_seconds{target=\"d\"} 0.000",
+            "look_duration_seconds{target=\"a\"} 0.012000",
+            "look_duration_seconds{target=\"b\"} 3.000001",
+            "look_duration_seconds{target=\"c\"} 0.000000",
+            "store_queue_rows 18446744073709551615",
+        ] {
+            assert!(text.contains(&format!("_{sample}\n")), "{sample}\n{text}");
+        }
         assert!(text.contains("board_age_seconds 0.25\n") && !text.contains("max_seconds"), "{text}");
         assert!(text.contains("# HELP system_sla_ratio_30d ") && text.contains("\nsystem_sla_ratio_30d 1\n"), "{text}");
     }
@@ -244,7 +322,7 @@ mod tests {
         for ms in [1, 2, 2000, 99_000] {
             of.add(Duration::from_millis(ms));
         }
-        let mut sheet = Sheet::new(30);
+        let mut sheet = Sheet::new(30, &[]);
         sheet.histogram(Id::LookDuration, &[("kind", "tcp")], &of);
         sheet.put(Id::Incidents, &[], 3_u64);
         let text = sheet.finish(Format::OpenMetrics).concat();

@@ -13,7 +13,6 @@ use model::target::Watch;
 
 use super::Seen;
 use super::family::Id;
-use super::own::seconds;
 use super::sheet::Sheet;
 use crate::dto::target::Availabilities;
 
@@ -130,7 +129,7 @@ fn status(sheet: &mut Sheet, id: &str, target: &TargetNow) {
     let state = &target.state;
     sheet.maybe(Id::TargetUp, &[("target", id)], state.status.counts_as());
     sheet.put(Id::TargetStatus, &[("target", id), ("status", state.status.as_str())], true);
-    sheet.put(Id::TargetSince, &[("target", id)], seconds(state.since));
+    sheet.put(Id::TargetSince, &[("target", id)], state.since);
     sheet.put(Id::TargetIncident, &[("target", id)], target.incident.is_some());
 }
 
@@ -148,10 +147,10 @@ fn counts(sheet: &mut Sheet, id: &str, target: &TargetNow) {
 fn measured(sheet: &mut Sheet, id: &str, target: &TargetNow) {
     let own = [("target", id)];
     if let Some(last) = &target.last {
-        sheet.put(Id::TargetLooked, &own, seconds(last.at));
-        sheet.put(Id::TargetDuration, &own, last.took.as_secs_f64());
+        sheet.put(Id::TargetLooked, &own, last.at);
+        sheet.put(Id::TargetDuration, &own, last.took);
         for (phase, took) in last.look.phases.iter() {
-            sheet.put(Id::TargetPhase, &[("target", id), ("phase", phase.as_str())], took.as_secs_f64());
+            sheet.put(Id::TargetPhase, &[("target", id), ("phase", phase.as_str())], took);
         }
     }
     let Some(reading) = target.newest().map(|newest| &newest.look.reading) else { return };
@@ -160,7 +159,7 @@ fn measured(sheet: &mut Sheet, id: &str, target: &TargetNow) {
             sheet.maybe(*family, &own, measure.read(reading).map(|value| round(value * factor)));
         }
         if let Some(FactValue::Time(ends)) = reading.facts.get(fact::CERT_EXPIRES_AT) {
-            sheet.put(Id::TargetCertificate, &own, seconds(*ends));
+            sheet.put(Id::TargetCertificate, &own, *ends);
         }
         sheet.maybe(Id::TargetViewers, &own, viewers(reading));
     }
@@ -202,7 +201,7 @@ pub(super) fn codec(track: &Track) -> &'static str {
 fn session(sheet: &mut Sheet, id: &str, target: &TargetNow) {
     let Some(session) = target.session.as_ref().filter(|_| target.spec.watch == Watch::Continuous) else { return };
     sheet.put(Id::TargetSession, &[("target", id)], session.doing == Doing::Live);
-    sheet.put(Id::TargetSessionSince, &[("target", id)], seconds(session.since));
+    sheet.put(Id::TargetSessionSince, &[("target", id)], session.since);
     sheet.put(Id::TargetReconnects, &[("target", id)], session.reconnects);
 }
 
