@@ -2,6 +2,7 @@
 //! anybody tries to deliver it; each channel has a worker of its own that delivers in order and tries again, so that a slow or
 //! dead channel delays no other and a restart loses nothing. Decides nothing about alerts and knows no service.
 
+mod errands;
 mod pace;
 mod post_office;
 mod stored;
@@ -9,19 +10,22 @@ mod turn;
 mod worker;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use model::alert::{Notification, Severity, Stage};
 use model::time::{Clock, UtcMs};
-use sink::channel::{Around, Channel, Failure};
+use probe::commands::Commands;
+use sink::channel::{Around, Channel, Failure, Gear, Runner};
+use sink::mqtt;
 use sink::registry::{Registry, SinkNow};
 use store::{AlertChange, Letter, LetterChange, LetterRow, LetterState, OutboxCount, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::config::{ChannelSpec, Config};
 
+use errands::Errands;
 pub(crate) use post_office::PostOffice;
 
 /// Longest that one delivery may take, whatever the channel promises: beyond the longest deadline of any kind.
@@ -69,6 +73,8 @@ struct Inner {
     /// Counts up when there may be something new in the outbox.
     bell: watch::Sender<u64>,
     maker: Maker,
+    /// Where channels find the way to publish by MQTT.
+    mqtt: Arc<OnceLock<mqtt::Handle>>,
 }
 
 /// Makes a channel of its specification.
@@ -80,8 +86,12 @@ impl Outbox {
         clock: Arc<dyn Clock>,
         registry: Registry,
         settings: watch::Receiver<Arc<Config>>,
+        commands: Arc<Commands>,
     ) -> Self {
-        Self::with(store, clock, registry, settings, Box::new(make))
+        let runner: Arc<dyn Runner> = Arc::new(Errands::new(commands, Arc::clone(&clock)));
+        let gear = Gear { runner: Some(runner), mqtt: Arc::default() };
+        let mqtt = Arc::clone(&gear.mqtt);
+        Self::with(store, clock, registry, settings, Box::new(move |spec| make(spec, &gear)), mqtt)
     }
 
     /// The same with another way to make channels.
@@ -91,9 +101,15 @@ impl Outbox {
         registry: Registry,
         settings: watch::Receiver<Arc<Config>>,
         maker: Maker,
+        mqtt: Arc<OnceLock<mqtt::Handle>>,
     ) -> Self {
         let (bell, _) = watch::channel(0);
-        Self { inner: Arc::new(Inner { store, clock, registry, settings, bell, maker }) }
+        Self { inner: Arc::new(Inner { store, clock, registry, settings, bell, maker, mqtt }) }
+    }
+
+    /// Lets channels of the kind `mqtt` publish by this from now on. Once; what comes later is not taken.
+    pub fn publish_by(&self, handle: mqtt::Handle) {
+        let _known = self.inner.mqtt.set(handle);
     }
 
     /// Hands a message over to channels by name: it is on the disk when this comes back, and delivered at least once after.
@@ -225,12 +241,14 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Makes a channel of a specification that was loaded.
-fn make(spec: &ChannelSpec) -> Result<Arc<dyn Channel>, Failure> {
+fn make(spec: &ChannelSpec, gear: &Gear) -> Result<Arc<dyn Channel>, Failure> {
     let words = |problems: Vec<model::conf::Problem>| {
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Failure::lasting(format!("the channel cannot be made: {}", texts.join("; ")))
     };
-    spec.build().map(Arc::from).map_err(words)
+    let mut channel = spec.build().map_err(words)?;
+    channel.equip(gear);
+    Ok(Arc::from(channel))
 }
 
 /// What is around every delivery.

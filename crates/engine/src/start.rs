@@ -82,6 +82,7 @@ impl Engine {
 
     async fn begin(start: Start, looker: Arc<dyn Looker>, inbox: Arc<Inbox>) -> anyhow::Result<(Self, Handle, Config)> {
         let Start { config_file, store, clock, env, overrides, sinks } = start;
+        let commands = overrides.commands.clone().unwrap_or_default();
         let rules = Rules { env, overrides };
         let (config, hash) = load(&config_file, &rules).await?;
         let kept = restore(&store, &*clock).await;
@@ -114,7 +115,7 @@ impl Engine {
         tasks.spawn("calls", courier);
         tasks.spawn("store check", check_store(store.clone(), ends.asks.clone(), tasks.clone()));
 
-        let outbox = Outbox::new(store.clone(), Arc::clone(&clock), sinks.clone(), settings.clone());
+        let outbox = Outbox::new(store.clone(), Arc::clone(&clock), sinks.clone(), settings.clone(), commands);
         tasks.spawn("outbox", PostOffice::new(outbox.clone(), tasks.clone()).run());
 
         let Ends { asks, board, events } = ends;

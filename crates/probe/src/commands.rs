@@ -2,16 +2,24 @@
 //! arguments so that each stays one argument and none becomes an option. Reads no file and starts nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::conf::Problem;
+use model::fault::Fault;
 use model::secret::Secret;
 use model::target::Target;
+use model::time::Clock;
 use regex_lite::Regex;
 
 /// Longest value of an argument, in bytes.
 pub const MAX_VALUE_BYTES: usize = 1024;
 /// Longest name of a command, an argument or a variable, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
+
+/// Put before the number of bytes that a guard hands on to the command: the argument right behind the guard's own.
+pub const GUARD_INPUT: &str = "--input-bytes=";
+/// Most bytes of input that a command is given.
+pub const MAX_INPUT_BYTES: usize = 1024 * 1024;
 
 /// All commands by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +90,22 @@ pub struct Filled {
     pub cwd: String,
 }
 
+/// A command to run once.
+pub struct Run<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Arguments, by name.
+    pub args: &'a [(String, String)],
+    /// Secret variables, by name.
+    pub secrets: &'a [(String, Secret)],
+    /// Further variables.
+    pub env: &'a [(String, String)],
+    /// What it reads on its standard input; at most [`MAX_INPUT_BYTES`].
+    pub input: &'a [u8],
+    /// When it is ended.
+    pub limit: Duration,
+}
+
 /// What is wrong with what a target gives: its key and a sentence.
 pub type Wrong = (String, String);
 
@@ -94,6 +118,14 @@ impl Commands {
         } else {
             Vec::new()
         }
+    }
+
+    /// Runs a command once, with something to read, for whoever looks at nothing: to tell people.
+    ///
+    /// # Errors
+    /// Tool missing when it cannot be run, timed out after `run.limit`, reported when it ends otherwise than with 0.
+    pub async fn run(&self, run: &Run<'_>, clock: &dyn Clock) -> Result<(), Fault> {
+        crate::kinds::exec::errand::run(self, run, clock).await
     }
 
     /// The command of this name.

@@ -300,7 +300,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a readable folder").map(|e| e.expect("readable").path()) {
         if entry.is_dir() {
             sources(&entry, found);
-        } else if entry.extension().is_some_and(|e| e == "rs") {
+        } else if entry.extension().is_some_and(|e| e == "rs") && !entry.ends_with("tests.rs") {
             found.push(entry);
         }
     }
@@ -310,7 +310,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn processes_are_started_in_two_places() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
-    for name in ["model", "wire", "net", "probe", "store", "engine", "web", "streampulse"] {
+    for name in ["model", "wire", "net", "probe", "sink", "store", "engine", "web", "streampulse"] {
         sources(&crates.join(name).join("src"), &mut files);
     }
     let starts = |file: &PathBuf| std::fs::read_to_string(file).expect("a source").contains("process::Command");
@@ -319,4 +319,43 @@ fn processes_are_started_in_two_places() {
     let known = |file: &PathBuf| STARTERS.iter().any(|name| file.ends_with(name));
     assert!(found.iter().all(|file| known(file)), "commands are run by the kind exec alone: {found:?}");
     assert_eq!(found.len(), STARTERS.len(), "{found:?}");
+}
+
+/// Runs a script once with something to read.
+async fn errand(text: &str, input: &[u8], limit: Duration) -> Result<(), model::fault::Fault> {
+    use probe::commands::Run;
+    let commands = Commands { by_name: BTreeMap::from([("it".to_owned(), script(text))]), guard: Vec::new() };
+    let env = [("STREAMPULSE_TITLE".to_owned(), "Gate; rm -rf /".to_owned()), ("FIXED".to_owned(), "over".to_owned())];
+    let args = [("arg".to_owned(), "$(id)".to_owned())];
+    let secrets = [("PW".to_owned(), Secret::new("pl4nted-own"))];
+    let run = Run { name: "it", args: &args, secrets: &secrets, env: &env, input, limit };
+    commands.run(&run, &SystemClock::new()).await
+}
+
+#[tokio::test]
+async fn an_errand_is_given_its_input_and_says_how_it_went() {
+    let wide = "x".repeat(900 * 1024);
+    for (text, input, words) in [
+        (
+            r#"test "$(cat)" = hello && test "$STREAMPULSE_TITLE" = 'Gate; rm -rf /' && test "$1" = '$(id)' && test "$FIXED" = here"#,
+            "hello",
+            None,
+        ),
+        // What reads nothing of its input delays nobody, and what reads all of it gets all.
+        ("exit 0", wide.as_str(), None),
+        ("test $(wc -c) = 921600", wide.as_str(), None),
+        ("cat >/dev/null; echo trouble $PW $KEY >&2; exit 3", "x", Some("code 3: trouble *** ***")),
+        ("kill -9 $$", "", Some("SIGKILL")),
+    ] {
+        let ended = errand(text, input.as_bytes(), PATIENCE).await;
+        match (ended, words) {
+            (Ok(()), None) => {}
+            (Err(fault), Some(words)) => assert!(fault.detail.contains(words), "{text}: {fault}"),
+            (ended, _) => panic!("{text}: {ended:?}"),
+        }
+    }
+    let began = Instant::now();
+    let late = errand("sleep 600 & sleep 600", b"x", Duration::from_millis(300)).await.expect_err("too long");
+    assert_eq!(late.kind, FaultKind::TimedOut);
+    assert!(began.elapsed() < PATIENCE);
 }

@@ -3,12 +3,16 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use model::alert::Notification;
 use model::conf::{Field, Problem, Section, Type};
+use model::secret::Secret;
 use model::time::Clock;
+
+use crate::mqtt;
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -62,6 +66,40 @@ pub struct Around {
 pub trait Channel: Send + Sync {
     /// Delivers one notification. Bounded by a deadline of its own, never retries. Dropping the future gives up.
     fn deliver<'a>(&'a self, notification: &'a Notification, around: &'a Around) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Takes what it needs of the gear; once, before the first delivery.
+    fn equip(&mut self, _gear: &Gear) {}
+}
+
+/// What some channels need beside their options. Made by whoever delivers.
+#[derive(Clone, Default)]
+pub struct Gear {
+    /// Runs commands; `None` where nothing can be run.
+    pub runner: Option<Arc<dyn Runner>>,
+    /// Publishes by MQTT, once that has begun.
+    pub mqtt: Arc<OnceLock<mqtt::Handle>>,
+}
+
+/// A command to run once.
+pub struct Errand {
+    /// Its name in the file of commands.
+    pub command: String,
+    /// Arguments that the command declares, by name.
+    pub args: Vec<(String, String)>,
+    /// Secret variables that the command declares, by name.
+    pub secrets: Vec<(String, Secret)>,
+    /// Further variables of its environment.
+    pub env: Vec<(String, String)>,
+    /// What it reads on its standard input.
+    pub input: Vec<u8>,
+    /// When it is ended.
+    pub limit: Duration,
+}
+
+/// Runs commands that a file on the disk names, and no others.
+pub trait Runner: Send + Sync {
+    /// Runs one and waits for its end; 0 is success.
+    fn run<'a>(&'a self, errand: Errand) -> BoxFuture<'a, Result<(), Failure>>;
 }
 
 /// One row of the table of channels.

@@ -6,7 +6,9 @@ use crate::channel::ChannelKind;
 pub(crate) mod alertmanager;
 pub(crate) mod discord;
 pub(crate) mod email;
+pub(crate) mod exec;
 pub(crate) mod gotify;
+pub(crate) mod mqtt;
 pub(crate) mod ntfy;
 pub(crate) mod pagerduty;
 pub(crate) mod pushover;
@@ -20,7 +22,9 @@ pub static CHANNELS: &[&ChannelKind] = &[
     &alertmanager::KIND,
     &discord::KIND,
     &email::KIND,
+    &exec::KIND,
     &gotify::KIND,
+    &mqtt::KIND,
     &ntfy::KIND,
     &pagerduty::KIND,
     &pushover::KIND,

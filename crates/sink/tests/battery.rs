@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_millis(1500);
 /// Kinds that do not speak HTTP.
 const NOT_HTTP: &[&str] = &["email"];
 /// Kinds without a peer on the network.
-const NO_PEER: &[&str] = &[];
+const NO_PEER: &[&str] = &["exec", "mqtt"];
 
 fn over_http() -> impl Iterator<Item = &'static ChannelKind> {
     CHANNELS.iter().copied().filter(|kind| !NOT_HTTP.contains(&kind.name) && !NO_PEER.contains(&kind.name))
@@ -62,6 +62,8 @@ fn options(kind: &str, address: SocketAddr) -> Vec<(&'static str, String)> {
             ("from", "watch@example.com".to_owned()),
             ("to", "ops@example.com".to_owned()),
         ],
+        "exec" => return vec![("command", "siren".to_owned()), ("secrets", format!("PIN: {PLANTED}"))],
+        "mqtt" => return vec![("topic", "house/alerts".to_owned())],
         other => panic!("say here how {other} reaches a peer"),
     };
     all.push(("timeout", "500ms".to_owned()));

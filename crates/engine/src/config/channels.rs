@@ -6,7 +6,9 @@ use std::fmt;
 
 use model::alert::Severity;
 use model::conf::{Field, Node, Problem, Section, Type, Value, words};
+use model::secret::Secret;
 use model::target::Options;
+use probe::commands::Commands;
 use sink::channel::{Built, ChannelKind};
 use sink::channels::{CHANNELS, by_name};
 
@@ -105,7 +107,7 @@ impl ChannelSpec {
 }
 
 /// Checks the list. Those that are wrong are left out; the problems say why.
-pub(super) fn channels(root: &Item, problems: &mut Vec<Problem>) -> Vec<ChannelSpec> {
+pub(super) fn channels(root: &Item, commands: Option<&Commands>, problems: &mut Vec<Problem>) -> Vec<ChannelSpec> {
     let Some(list) = root.get("channels").filter(|item| !item.is_null()) else { return Vec::new() };
     if list.items().len() > MAX_CHANNELS {
         let message = format!("{} channels, at most {MAX_CHANNELS} are accepted", list.items().len());
@@ -122,7 +124,7 @@ pub(super) fn channels(root: &Item, problems: &mut Vec<Problem>) -> Vec<ChannelS
             problems.push(problem.with_remedy("write `- name: mail` and, below it, `kind: email`"));
             continue;
         }
-        let spec = channel(item, &path, problems);
+        let spec = channel(item, &path, (root, commands), problems);
         let Some(name) = item.get("name").and_then(Item::text) else { continue };
         match taken.get(name) {
             Some(first) => {
@@ -140,7 +142,12 @@ pub(super) fn channels(root: &Item, problems: &mut Vec<Problem>) -> Vec<ChannelS
     found
 }
 
-fn channel(item: &Item, path: &str, problems: &mut Vec<Problem>) -> Option<ChannelSpec> {
+fn channel(
+    item: &Item,
+    path: &str,
+    (root, commands): (&Item, Option<&Commands>),
+    problems: &mut Vec<Problem>,
+) -> Option<ChannelSpec> {
     let before = problems.len();
     let node = only(item, |key| CHANNEL.iter().any(|f| f.key == key)).node_of(CHANNEL);
     let common = Section::check(&node, CHANNEL, path, problems);
@@ -163,6 +170,15 @@ fn channel(item: &Item, path: &str, problems: &mut Vec<Problem>) -> Option<Chann
         let new: Vec<Problem> = found.into_iter().filter(|p| !known(p)).collect();
         problems.extend(new);
     }
+    if kind.name == "exec" && problems.len() == slips {
+        problems.extend(commands.map(|commands| command_problems(&section, commands)).unwrap_or_default());
+    }
+    let published = root.get("mqtt").and_then(|mqtt| mqtt.get("enabled")).and_then(Item::text);
+    if kind.name == "mqtt" && published != Some("true") {
+        let message = "this kind publishes by the connection of the section mqtt, and that is not enabled";
+        let problem = Problem::new(common.place_of("kind"), common.path_of("kind"), message);
+        problems.push(problem.with_remedy("add the section mqtt with `enabled: true`"));
+    }
     let Value::Map(pairs) = node.value else { return None };
     let given = pairs.into_iter().filter(|(_, node)| node.value != Value::Null);
     let spec = ChannelSpec {
@@ -174,6 +190,29 @@ fn channel(item: &Item, path: &str, problems: &mut Vec<Problem>) -> Option<Chann
         options: Options(given.map(|(key, node)| (key, without_places(node.value))).collect()),
     };
     (problems.len() == before).then_some(spec)
+}
+
+/// What is wrong with how a channel names a command and fills it in.
+fn command_problems(section: &Section<'_>, commands: &Commands) -> Vec<Problem> {
+    let problem = |key: &str, message: String| Problem::new(section.place_of(key), section.path_of(key), message);
+    let name = section.text("command").unwrap_or_default();
+    let command = match commands.get(&name) {
+        Ok(command) => command,
+        Err(message) => {
+            return vec![problem("command", message).with_remedy("only the file of commands can define one")];
+        }
+    };
+    let secrets: Vec<_> =
+        section.pairs("secrets").into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
+    let wrong = command.fill(&section.pairs("args"), &secrets).err().unwrap_or_default();
+    // A path such as args.path stands where its key does.
+    let place = |path: &str| path.split(['.', '[']).next().unwrap_or_default().to_owned();
+    let told = |(path, message): (String, String)| {
+        let key = place(&path);
+        let known = ["args", "secrets"].contains(&key.as_str());
+        Problem::new(section.place_of(if known { &key } else { "command" }), section.path_of(&path), message)
+    };
+    wrong.into_iter().map(told).collect()
 }
 
 fn kind(common: &Section<'_>, problems: &mut Vec<Problem>) -> Option<&'static ChannelKind> {

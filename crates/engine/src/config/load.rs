@@ -63,7 +63,7 @@ fn current(root: Option<Item>, env: Env<'_>, overrides: &Overrides) -> Result<Co
     let targets = targets::targets(&root, overrides.commands.as_deref(), &mut problems, &mut warnings);
 
     let base_url = channels::base_url(&top, &mut problems);
-    let channels = channels::channels(&root, &mut problems);
+    let channels = channels::channels(&root, overrides.commands.as_deref(), &mut problems);
     let known = Known::new(&targets, &root, &timezone);
     let mut alerts = alerts::alerts(&root, &known, &mut problems, &mut warnings);
     alerts.limits = channels.iter().map(|channel| (channel.name.clone(), channel.limit)).collect();

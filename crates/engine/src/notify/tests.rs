@@ -108,7 +108,7 @@ impl Rig {
                 Ok(Arc::new(Scripted { name: spec.name.clone(), world: Arc::clone(&world) }))
             }
         };
-        let outbox = Outbox::with(store.clone(), clock, registry.clone(), settings, Box::new(maker));
+        let outbox = Outbox::with(store.clone(), clock, registry.clone(), settings, Box::new(maker), Arc::default());
         tasks.spawn("outbox", PostOffice::new(outbox.clone(), tasks.clone()).run());
         Self { outbox, tasks, settings: sender, world, registry, store, folder }
     }
@@ -300,7 +300,7 @@ async fn child(order: &str) -> ! {
     let (store, _) = Store::open(Settings::new(path), Arc::clone(&clock)).unwrap();
     let text = format!("targets: []\nchannels: [{{name: hook, kind: webhook, url: '{url}'}}]\n");
     let (_settings, receiver) = watch::channel(Arc::new(load(&text, &|_| None, &Overrides::default()).unwrap()));
-    let (outbox, tasks) = (Outbox::new(store, clock, Registry::default(), receiver), Tasks::new());
+    let (outbox, tasks) = (Outbox::new(store, clock, Registry::default(), receiver, Arc::default()), Tasks::new());
     tasks.spawn("outbox", PostOffice::new(outbox.clone(), tasks.clone()).run());
     for n in first.parse::<u64>().unwrap().. {
         let message = Notification { key: n.to_string(), ..test_message("x", UtcMs(5)) };
@@ -344,7 +344,8 @@ async fn killed_without_warning_no_message_is_lost() {
     let (store, _) = Store::open(Settings::new(&path), Arc::clone(&clock)).unwrap();
     let text = format!("targets: []\nchannels: [{{name: hook, kind: webhook, url: '{}'}}]\n", peer.url("/hook"));
     let (_settings, receiver) = watch::channel(Arc::new(load(&text, &|_| None, &Overrides::default()).unwrap()));
-    let (outbox, tasks) = (Outbox::new(store.clone(), clock, Registry::default(), receiver), Tasks::new());
+    let (outbox, tasks) =
+        (Outbox::new(store.clone(), clock, Registry::default(), receiver, Arc::default()), Tasks::new());
     tasks.spawn("outbox", PostOffice::new(outbox, tasks.clone()).run());
     let empty = || store.waiting_count("hook").unwrap() == 0;
     assert!(testkit::wait::wait_for(Duration::from_secs(30), empty).await, "something waits");

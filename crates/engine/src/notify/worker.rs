@@ -123,8 +123,7 @@ impl Worker {
         tokio::select! {
             () = self.retire.cancelled() => {}
             () = self.stop.cancelled() => {}
-            // Nobody rings any more when the outbox is gone, which is the end too.
-            rung = self.bell.changed() => if rung.is_err() { tokio::time::sleep(time).await },
+            () = rung(&mut self.bell) => {}
             () = tokio::time::sleep(time) => {}
         }
     }
@@ -209,6 +208,13 @@ fn pace_of(change: &LetterChange, clock: &Arc<dyn Clock>) -> Duration {
     match change {
         LetterChange::Later { next_at, .. } => next_at.since(clock.utc()),
         _ => Duration::ZERO,
+    }
+}
+
+/// Waits for somebody to ring. When the outbox is gone, nobody does any more.
+async fn rung(bell: &mut watch::Receiver<u64>) {
+    if bell.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

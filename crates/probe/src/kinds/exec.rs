@@ -21,6 +21,7 @@ use crate::commands::{Commands, Filled, MAX_VALUE_BYTES, is_name};
 use crate::gear::{COMMANDS_AT_ONCE, Gear};
 use crate::kind::{BoxFuture, Kind, Probe, options_node};
 
+pub(crate) mod errand;
 mod process;
 
 use process::{Ended, Process};
@@ -123,7 +124,7 @@ impl Exec {
             let words = format!("all {COMMANDS_AT_ONCE} places for commands were taken for {:?}", at.limit());
             return Err(Fault::new(FaultKind::Internal, Phase::Check, words));
         };
-        let mut process = at.run(Phase::Command, Process::start(filled, &self.guard)).await?;
+        let mut process = at.run(Phase::Command, Process::start(filled, &self.guard, None)).await?;
         let ended = at.run(Phase::Command, process.finish()).await;
         let ended = match ended {
             Ok(ended) => ended,

@@ -1,14 +1,15 @@
 //! The guard of a command: a process between this program and a command that it runs, which ends the command when this
 //! program dies, however it dies. Not for people: it is started by the kind `exec` alone.
 //!
-//! It stands at the head of the command's process group. Its standard input is a pipe that nobody writes to: when it
-//! closes, the program that held it is gone, and the whole group is killed, the guard included.
+//! It stands at the head of the command's process group. Its standard input is a pipe that brings what the command is to
+//! read, where there is anything, and nothing after that: when it closes, the program that held it is gone, and the whole group is killed, the guard included.
 
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, Stdio};
 
+use probe::commands::{GUARD_INPUT, MAX_INPUT_BYTES};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, kill_process, kill_process_group, setrlimit};
 
 use crate::say;
@@ -31,8 +32,20 @@ pub(crate) fn command_line() -> Vec<String> {
 
 /// Runs the command and ends as it ends.
 pub(crate) fn guard(mut argv: impl Iterator<Item = OsString>) -> ExitCode {
-    let Some(program) = argv.next() else { return ExitCode::from(NOT_RUN) };
-    let started = Command::new(&program).args(argv).stdin(Stdio::null()).spawn();
+    let Some(mut program) = argv.next() else { return ExitCode::from(NOT_RUN) };
+    let share = program.to_str().and_then(|word| word.strip_prefix(GUARD_INPUT)?.parse::<usize>().ok());
+    let mut input = Vec::new();
+    if let Some(share) = share {
+        let Some(next) = argv.next() else { return ExitCode::from(NOT_RUN) };
+        program = next;
+        // All of it comes first; an owner that dies before that wanted nothing to be run.
+        let read = std::io::stdin().lock().take(share.min(MAX_INPUT_BYTES) as u64).read_to_end(&mut input);
+        if read.is_err() || input.len() < share {
+            return ExitCode::from(NOT_RUN);
+        }
+    }
+    let stdin = if share.is_some() { Stdio::piped() } else { Stdio::null() };
+    let started = Command::new(&program).args(argv).stdin(stdin).spawn();
     let mut child = match started {
         Ok(child) => child,
         Err(error) => {
@@ -40,6 +53,10 @@ pub(crate) fn guard(mut argv: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(NOT_RUN);
         }
     };
+    if let Some(mut pipe) = child.stdin.take() {
+        // A command that reads nothing keeps this thread and nobody else.
+        std::thread::spawn(move || pipe.write_all(&input));
+    }
     std::thread::spawn(end_with_the_owner);
     match child.wait() {
         Ok(status) => match (status.code(), status.signal()) {

@@ -91,7 +91,7 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
     let (env, registry) = (Arc::new(environment), sinks.clone());
     let start = Start { config_file: file, store: store.clone(), clock, env, overrides, sinks: registry };
     let (engine, handle, config) = Engine::start(start).await?;
-    let _mqtt = crate::commands::sinks::start(&handle, &sinks, &tasks);
+    handle.outbox().publish_by(crate::commands::sinks::start(&handle, &sinks, &tasks));
     let listening = match web::serve(handle.clone(), &config, &tasks, web::Options { demo, sinks }).await {
         Ok(listening) => listening,
         Err(error) => {

@@ -161,3 +161,43 @@ fn the_command_line_runs_a_named_command() {
         assert!(!out.status.success() && told.contains("others than its owner may write"), "{told}");
     }
 }
+
+#[test]
+fn the_guard_hands_its_input_on_and_ends_the_command_with_its_owner() {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Stdio;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pids");
+    let script = r#"cat; sleep 300 & echo $$ $! >> "$0"; wait"#;
+    let mut guard = binary()
+        .args(["--guard-of-a-command", "--input-bytes=11", "/bin/sh", "-c", script])
+        .arg(&file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("starts");
+    let mut pipe = guard.stdin.take().expect("piped");
+    pipe.write_all(b"hello input").expect("it reads");
+    // The command read to the end of its input while our pipe to the guard is open.
+    let pids = hanging(&file);
+    assert!(pids.len() == 2 && pids.iter().all(|pid| lives(pid)), "{pids:?}");
+    let mut said = [0; 11];
+    guard.stdout.take().expect("piped").read_exact(&mut said).expect("eleven letters");
+    assert_eq!(&said, b"hello input");
+    drop(pipe);
+    wait_for("all of the group is gone", || (!pids.iter().any(|pid| lives(pid))).then_some(()));
+    let _killed = guard.wait();
+
+    // An owner that goes before all is there wanted nothing to be run.
+    let mut guard = binary()
+        .args(["--guard-of-a-command", "--input-bytes=11", "/bin/sh", "-c", "echo ran >> \"$0\""])
+        .arg(&file)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    guard.stdin.take().expect("piped").write_all(b"hello").expect("it reads");
+    assert!(!guard.wait().expect("ends").success());
+    assert!(!fs::read_to_string(&file).expect("there").contains("ran"));
+}

@@ -127,7 +127,7 @@ fn the_example_of_every_channel_loads_as_that_kind() {
     for doc in describe() {
         let (Some(kind), Some(example)) = (doc.name.strip_prefix("channel:"), doc.example) else { continue };
         let indented = example.trim_end().lines().map(|line| format!("    {line}\n")).collect::<String>();
-        let text = format!("targets: []\nchannels:\n  -\n{indented}");
+        let text = format!("targets: []\nmqtt: {{enabled: true, host: h}}\nchannels:\n  -\n{indented}");
         let config = load(&text, &variables, &Overrides::default())
             .unwrap_or_else(|problems| panic!("{kind}\n{text}\n{}", super::lines(&problems)));
         assert!(config.channels.len() == 1 && config.channels[0].kind == kind, "{kind}\n{example}");

@@ -14,10 +14,10 @@ use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use crate::commands::Filled;
+use crate::commands::{Filled, GUARD_INPUT};
 
 /// Most bytes of each of the two outputs that are kept. Nagios itself reads 8 KiB; what is beyond is read and dropped, so
 /// that the command does not block on it.
@@ -47,9 +47,18 @@ pub(super) struct Process {
     /// Tells when the leader has ended, without reaping it; `None` where the kernel has no such thing.
     leader: Option<AsyncFd<OwnedFd>>,
     /// Held open for as long as this lives: the guard ends the command when it closes.
-    _lifeline: Option<ChildStdin>,
+    lifeline: Option<ChildStdin>,
+    /// What the command is still to be given.
+    input: Option<Input>,
     stdout: Kept<ChildStdout>,
     stderr: Kept<ChildStderr>,
+}
+
+/// What goes to the standard input.
+struct Input {
+    rest: Vec<u8>,
+    /// Whether closing it says that this was all: the guard knows that by the count, and its pipe stays open.
+    ends: bool,
 }
 
 /// One output: the beginning is kept, all of it is read.
@@ -84,32 +93,37 @@ impl<R: AsyncRead + Unpin> Kept<R> {
 }
 
 impl Process {
-    /// Starts what was filled in, behind the guard where there is one.
-    pub(super) async fn start(filled: &Filled, guard: &[String]) -> Result<Self, Fault> {
+    /// Starts what was filled in, behind the guard where there is one. `input` is what it reads on its standard input; without,
+    /// there is nothing to read.
+    pub(super) async fn start(filled: &Filled, guard: &[String], input: Option<&[u8]>) -> Result<Self, Fault> {
         let missing = |words: String| Fault::new(FaultKind::ToolMissing, Phase::Command, words);
         let Some(program) = filled.argv.first() else { return Err(missing("the command is empty".to_owned())) };
         check(program).await.map_err(|words| missing(format!("{program} {words}")))?;
-        let argv: Vec<&String> = guard.iter().chain(&filled.argv).collect();
+        // The guard is told how much of its own input is the command's.
+        let share = input.filter(|_| !guard.is_empty()).map(|input| format!("{GUARD_INPUT}{}", input.len()));
+        let argv: Vec<&String> = guard.iter().chain(share.as_ref()).chain(&filled.argv).collect();
         let mut command = Command::new(argv[0]);
         command.args(&argv[1..]).env_clear().env("PATH", PATH).env("LANG", "C").env("LC_ALL", "C");
         command.envs(&filled.env);
         for (name, value) in &filled.secret_env {
             command.env(name, value.expose());
         }
-        let input = if guard.is_empty() { Stdio::null() } else { Stdio::piped() };
-        command.current_dir(&filled.cwd).stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = if guard.is_empty() && input.is_none() { Stdio::null() } else { Stdio::piped() };
+        command.current_dir(&filled.cwd).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child =
             command.process_group(0).kill_on_drop(true).spawn().map_err(|e| not_started(program, &filled.cwd, &e))?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let leader = group.and_then(watched);
         let (stdout, stderr) = (Kept::new(child.stdout.take()), Kept::new(child.stderr.take()));
-        Ok(Self { group, leader, _lifeline: child.stdin.take(), stdout, stderr, child })
+        let input = input.map(|input| Input { rest: input.to_vec(), ends: guard.is_empty() });
+        Ok(Self { group, leader, lifeline: child.stdin.take(), input, stdout, stderr, child })
     }
 
     /// Reads all output and waits for the end. What is left of the group then is killed.
     pub(super) async fn finish(&mut self) -> Result<Ended, Fault> {
         loop {
             tokio::select! {
+                () = give(&mut self.lifeline, &mut self.input), if self.input.is_some() => {}
                 () = self.stdout.more() => {}
                 () = self.stderr.more() => {}
                 () = exited(self.leader.as_ref()), if self.leader.is_some() => break,
@@ -181,6 +195,22 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill(Signal::KILL);
+    }
+}
+
+/// Gives the command a piece of its input; after the last, or when it does not want more, never again. Dropped at any point,
+/// what was not taken is given later.
+async fn give(pipe: &mut Option<ChildStdin>, input: &mut Option<Input>) {
+    let (Some(to), Some(what)) = (pipe.as_mut(), input.as_mut()) else { return std::future::pending().await };
+    let written = if what.rest.is_empty() { Ok(0) } else { to.write(&what.rest).await };
+    match written {
+        Ok(count) if count < what.rest.len() => drop(what.rest.drain(..count)),
+        Ok(_) | Err(_) => {
+            if what.ends {
+                *pipe = None;
+            }
+            *input = None;
+        }
     }
 }
 
