@@ -21,6 +21,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::pace::{CONTROL_BYTES, Moment, Pace, stamp_arrivals};
 
+// No crate that we have knows this option by name. The macro is the way that nix documents for such; the one unsafe call in it
+// is nix's own, with the size of the integer that is handed over.
 sockopt_impl!(
     /// Bytes that must have come before a reader is woken.
     LeastToWake,
