@@ -61,7 +61,7 @@ pub fn describe() -> Vec<SectionDoc> {
         section("metrics", "Who may read `/metrics`, and further names that it answers with.", &METRICS),
         section(
             "mqtt",
-            "Publishes the status as a whole, every stream, events and alerts by MQTT, and announces streams to Home Assistant. Nothing is published unless `enabled` is true.",
+            "Publishes the status as a whole, every stream, events and alerts by MQTT, and announces streams to Home Assistant. Nothing is published unless it is switched on.",
             MQTT,
         ),
         section("defaults", "What every target has unless it, or one of its templates, says otherwise.", &DEFAULTS),

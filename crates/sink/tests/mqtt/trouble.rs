@@ -138,3 +138,20 @@ async fn bounds_of_the_broker_are_kept() {
     }
     assert_eq!(rig.now().ok, Some(true), "{:?}", rig.now());
 }
+
+#[tokio::test]
+async fn events_that_nobody_takes_are_bounded_and_counted() {
+    // Nobody listens there, so that this needs no broker.
+    let rig = Rig::start(impatient(crate::support::free_port(), Version::V5), &[stream("gate")]);
+    assert!(rig.fails().await.contains("refused"));
+    let (id, at) = (TargetId::parse("gate").expect("a good id"), UtcMs(1));
+    for i in 0..3000 {
+        let change = StatusChange { from: Status::Up, to: Status::Down, at, reason: i.to_string() };
+        rig.events.send(Arc::new(Event { at, what: What::StatusChanged(id.clone(), change) })).expect("it listens");
+        let noted = |sink: &sink::registry::SinkNow| sink.queued + sink.dropped >= i / 2;
+        assert!(wait_for(LONG, || noted(&rig.now())).await, "{:?}", rig.now());
+    }
+    let whole = |sink: &sink::registry::SinkNow| sink.queued + sink.dropped == 3000;
+    assert!(wait_for(LONG, || whole(&rig.now())).await, "each is waiting or counted: {:?}", rig.now());
+    assert!(rig.now().queued <= 1000, "{:?}", rig.now());
+}
