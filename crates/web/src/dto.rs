@@ -8,6 +8,7 @@ pub mod incident;
 pub mod kinds;
 pub mod live;
 pub mod observation;
+pub mod outbox;
 pub mod people;
 pub mod problem;
 pub mod push;

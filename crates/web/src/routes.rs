@@ -7,6 +7,7 @@ pub mod export;
 pub mod health;
 pub mod history;
 pub mod kinds;
+pub mod outbox;
 pub mod preview;
 pub mod push;
 pub mod sections;

@@ -285,8 +285,9 @@ impl Loaded {
             "store" => new.store.clone_from(&old.store),
             "probing" => new.limits = old.limits,
             "score" => new.score = old.score,
-            "channels" => new.channels.clone_from(&old.channels),
             "influxdb" => new.influxdb.clone_from(&old.influxdb),
+            "channels" => new.channels.clone_from(&old.channels),
+            "base_url" => new.base_url.clone_from(&old.base_url),
             "metrics" => new.metrics.clone_from(&old.metrics),
             "mqtt" => new.mqtt.clone_from(&old.mqtt),
             _ => {}

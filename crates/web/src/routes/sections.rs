@@ -14,6 +14,7 @@ use super::config::applied;
 use super::targets::edit;
 use crate::auth::roles::Identity;
 use crate::dto::config::AppliedDto;
+use crate::dto::kinds::KindDto;
 use crate::dto::section::{SectionDto, SectionValues, SectionsDto};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Body, Segment, Segments};
@@ -42,6 +43,7 @@ pub static EDITABLE: &[Editable] = &[
     row("mqtt", "mqtt", false, true),
     row("influxdb", "influxdb", false, true),
     row("metrics", "metrics", false, false),
+    row("channels", "channel", true, false),
     row("alerts", "alerts", false, false),
     row("alerts.rules", "rule", true, false),
     row("maintenance", "window", true, false),
@@ -68,10 +70,26 @@ fn doc(row: &Editable, all: &[SectionDoc]) -> Option<SectionDto> {
         summary: doc.summary.clone(),
         list: row.list,
         fields,
-        kinds: Vec::new(),
+        kinds: if row.path == "channels" { kinds(all) } else { Vec::new() },
         values: None,
         hash: None,
     })
+}
+
+/// The kinds of channels, each with the keys that it has beyond those of all.
+fn kinds(all: &[SectionDoc]) -> Vec<KindDto> {
+    let kind = |doc: &SectionDoc| {
+        Some(KindDto {
+            name: doc.name.strip_prefix("channel:")?.to_owned(),
+            summary: doc.summary.clone(),
+            schemes: Vec::new(),
+            media: false,
+            holds: false,
+            example: doc.example,
+            fields: doc.fields.iter().map(Into::into).collect(),
+        })
+    };
+    all.iter().filter_map(kind).collect()
 }
 
 /// What forms need to know.
@@ -217,8 +235,9 @@ fn changes(
 
 /// Keys in the order of the description, in which people expect to read them; those that it does not know at the end.
 fn in_order<T>(row: &Editable, all: &[SectionDoc], fields: &mut [(String, T)]) {
-    let doc = all.iter().find(|doc| doc.name == row.described);
-    let keys: Vec<&str> = doc.into_iter().flat_map(|doc| &doc.fields).map(|field| field.key).collect();
+    let kinds = format!("{}:", row.described);
+    let docs = all.iter().filter(|doc| doc.name == row.described || doc.name.starts_with(&kinds));
+    let keys: Vec<&str> = docs.flat_map(|doc| &doc.fields).map(|field| field.key).collect();
     fields.sort_by_key(|(key, _)| keys.iter().position(|known| known == key).unwrap_or(usize::MAX));
 }
 

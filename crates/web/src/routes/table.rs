@@ -4,7 +4,8 @@ use axum::routing::{delete, get, patch, post, put};
 
 use super::{Answer, Method, Param, Route, Shape, shape};
 use super::{
-    config, events, export, health, history, kinds, preview, push, sections, session, sinks, targets, tokens, users,
+    config, events, export, health, history, kinds, outbox, preview, push, sections, session, sinks, targets, tokens,
+    users,
 };
 use crate::auth::roles::{Access, Role};
 use crate::compat::{self, CompatStatus, CompatZone};
@@ -15,6 +16,7 @@ use crate::dto::incident::IncidentsDto;
 use crate::dto::kinds::KindsDto;
 use crate::dto::live::LiveDto;
 use crate::dto::observation::{ObservationDto, ObservationsDto};
+use crate::dto::outbox::{ChannelsDto, OutboxDto};
 use crate::dto::people;
 use crate::dto::push::{CalledDto, PushUrlDto};
 use crate::dto::section::{SectionDto, SectionValues, SectionsDto};
@@ -47,6 +49,8 @@ const INCIDENTS: &[(&str, Param, &str)] = &[
     ROWS[2],
     ROWS[3],
 ];
+const MESSAGES: &[(&str, Param, &str)] =
+    &[("state", Param::Word(&["waiting", "sent", "dead"]), "Only those of this state"), ROWS[2], ROWS[3]];
 const ROLLUPS: &[(&str, Param, &str)] =
     &[("resolution", Param::Word(&["minute", "hour", "day"]), "minute when absent"), WINDOW[0], WINDOW[1]];
 const CHANGES: &[(&str, Param, &str)] =
@@ -283,6 +287,20 @@ pub static ROUTES: &[Route] = &[
         || post(sinks::test),
     )
     .takes(shape::<TestSink>()),
+    route(Get, "/api/v1/channels", VIEWER, "Channels as they are now", json::<ChannelsDto>(), || get(outbox::channels)),
+    route(Post, "/api/v1/channels/{name}/test", OPERATOR, "Sends a test message", json::<TestedDto>(), || {
+        post(outbox::test)
+    }),
+    route(Get, "/api/v1/outbox", VIEWER, "Messages to channels, newest first", json::<OutboxDto>(), || {
+        get(outbox::messages)
+    })
+    .with(MESSAGES),
+    route(Post, "/api/v1/outbox/{id}/retry", OPERATOR, "Tries a message again that was given up", Nothing, || {
+        post(outbox::retry)
+    }),
+    route(Delete, "/api/v1/outbox/{id}", OPERATOR, "Forgets a message that was given up", Nothing, || {
+        delete(outbox::forget)
+    }),
     // Now
     route(Get, "/api/v1/events", VIEWER, "Everything as it happens", Other("text/event-stream"), || {
         get(events::stream)
