@@ -42,6 +42,7 @@ const fn row(path: &'static str, described: &'static str, list: bool, can_be_tri
 pub static EDITABLE: &[Editable] = &[
     row("mqtt", "mqtt", false, true),
     row("influxdb", "influxdb", false, true),
+    row("mqtt", "mqtt", false, true),
     row("metrics", "metrics", false, false),
     row("channels", "channel", true, false),
     row("alerts", "alerts", false, false),

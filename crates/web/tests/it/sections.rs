@@ -105,3 +105,84 @@ async fn a_sink_is_tried_with_what_the_form_holds() {
     assert_eq!(admin.get("/api/v1/sinks").await.json(), json!({ "sinks": [] }));
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn channels_are_set_up_tried_and_what_they_lost_is_seen() {
+    let hook = HttpPeer::with(|request| match request.target.as_str() {
+        "/good" => Reply::Whole(204, Vec::new(), Vec::new()),
+        _ => Reply::text(404, "no such hook"),
+    })
+    .await;
+    let rig = Rig::new().await;
+    let admin = rig.admin().await;
+    let viewer = rig.program(&admin, "viewer", false).await;
+    let shown = admin.get("/api/v1/sections/channels").await.json();
+    let kinds: Vec<_> = shown["kinds"].as_array().expect("a list").iter().map(|k| k["name"].clone()).collect();
+    assert!(shown["list"] == json!(true) && kinds.contains(&json!("webhook")) && shown["values"].is_null());
+    for (name, path) in [("ops", "/good"), ("bad", "/bad")] {
+        let channel = json!({ "name": name, "kind": "webhook", "url": hook.url(path) });
+        let reply = admin.send("POST", "/api/v1/sections/channels/items", Some(channel)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    let added = format!("channels:\n  - name: ops\n    kind: webhook\n    url: {}\n", hook.url("/good"));
+    assert!(rig.config_text().contains(&added), "{}", rig.config_text());
+    let good = admin.send("POST", "/api/v1/channels/ops/test", None).await.json();
+    assert_eq!(good["ok"], json!(true), "{good}");
+    let bad = admin.send("POST", "/api/v1/channels/bad/test", None).await.json();
+    assert!(bad["ok"] == json!(false) && bad["words"].as_str().is_some_and(|w| w.contains("404")), "{bad}");
+    let channels = viewer.get("/api/v1/channels").await.json();
+    assert_eq!(channels["channels"][0]["now"]["ok"], json!(true), "{channels}");
+    assert_eq!(channels["channels"][1]["now"]["ok"], json!(false), "{channels}");
+    assert_eq!(admin.send("POST", "/api/v1/channels/nobody/test", None).await.status, 404);
+
+    // A message that no attempt can deliver is given up, seen, tried again and forgotten.
+    let message = model::alert::Notification {
+        key: "k".into(),
+        alert: "a".into(),
+        at: rig.now(),
+        began_at: rig.now(),
+        stage: model::alert::Stage::Raised,
+        severity: model::alert::Severity::Critical,
+        rule: "Gate down".into(),
+        title: "Gate is down".into(),
+        text: "no answer".into(),
+        subjects: Vec::new(),
+        explains: Vec::new(),
+        more: 0,
+        path: String::new(),
+        note: None,
+    };
+    let names = ["ops".to_owned(), "bad".to_owned()];
+    rig.handle.outbox().submit(&message, &names).await.expect("kept");
+    let seen = |state: &'static str, channel: &'static str| {
+        let viewer = &viewer;
+        async move {
+            let path = format!("/api/v1/outbox?state={state}");
+            let end = tokio::time::Instant::now() + crate::rig::PATIENCE;
+            loop {
+                let all = viewer.get(&path).await.json();
+                let mine =
+                    all["messages"].as_array().expect("a list").iter().find(|m| m["channel"] == channel).cloned();
+                if let Some(mine) = mine {
+                    return mine;
+                }
+                assert!(tokio::time::Instant::now() < end, "{state} {channel}: {all}");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    };
+    assert_eq!(seen("sent", "ops").await["title"], json!("Gate is down"));
+    let dead = seen("dead", "bad").await;
+    assert_eq!((&dead["severity"], &dead["stage"]), (&json!("critical"), &json!("raised")));
+    assert!(dead["error"].as_str().is_some_and(|e| e.contains("404")), "{dead}");
+    let row = dead["row"].as_i64().expect("a row");
+    assert_eq!(viewer.send("POST", &format!("/api/v1/outbox/{row}/retry"), None).await.status, 403);
+    assert_eq!(admin.send("POST", &format!("/api/v1/outbox/{row}/retry"), None).await.status, 204);
+    let again = seen("dead", "bad").await;
+    assert_eq!(again["row"].as_i64(), Some(row));
+    let reply = admin.send("DELETE", &format!("/api/v1/outbox/{row}"), None).await;
+    assert!(matches!(reply.status, 204), "{}", reply.text());
+    assert_eq!(admin.send("DELETE", &format!("/api/v1/outbox/{row}"), None).await.status, 404);
+    assert_eq!(admin.get("/api/v1/outbox?state=lost").await.status, 400);
+    rig.stop().await;
+}
