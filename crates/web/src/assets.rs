@@ -33,10 +33,13 @@ files![
     "format.js",
     "icon.svg",
     "index.html",
+    "list_editor.js",
     "live.js",
+    "page_alerts.js",
     "page_edit.js",
     "page_gate.js",
     "page_incidents.js",
+    "page_maintenance.js",
     "page_settings.js",
     "page_stream.js",
     "page_streams.js",
@@ -46,9 +49,11 @@ files![
     "score.js",
     "section_form.js",
     "session.js",
+    "settings_alerts.js",
     "settings_people.js",
     "settings_sinks.js",
     "theme.js",
+    "zones.js",
 ];
 
 /// ETags in the order of [`FILES`].

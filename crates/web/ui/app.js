@@ -12,6 +12,8 @@ const ROUTES = [
   [/^\/streams\/(?<id>[^/]+)\/edit$/, () => import('./page_edit.js')],
   [/^\/streams\/(?<id>[^/]+)$/, () => import('./page_stream.js')],
   [/^\/incidents$/, () => import('./page_incidents.js')],
+  [/^\/alerts$/, () => import('./page_alerts.js')],
+  [/^\/maintenance$/, () => import('./page_maintenance.js')],
   [/^\/settings(?:\/(?<tab>[a-z]+))?$/, () => import('./page_settings.js')],
 ];
 
@@ -103,9 +105,19 @@ function frame() {
   const drawConn = () => { setText(conn, now.connected ? 'live' : 'offline'); conn.classList.toggle('on', now.connected); };
   undo.push(live.subscribe((what) => { if (what === 'connection') drawConn(); }));
   drawConn();
+  const badge = h('span', { class: 'badge', hidden: true });
+  const drawBadge = () => {
+    const a = now.alerts;
+    badge.hidden = !a?.open;
+    badge.className = `badge sev-${a?.worst || 'info'}`;
+    setText(badge, a?.open > 99 ? '99+' : String(a?.open || ''));
+    badge.title = a?.open ? `${a.open} open, ${a.active} active` : '';
+  };
+  undo.push(live.subscribe((what) => { if (what === 'alerts') drawBadge(); }));
+  drawBadge();
   put(root, h('div', { class: 'bar' },
     link('/', { class: 'brand' }, h('img', { src: '/ui/icon.svg', alt: '' }), 'StreamPulse', session.demo ? h('span', { class: 'tag' }, 'demo') : null),
-    h('nav', { class: 'nav', 'aria-label': 'Pages' }, link('/', {}, 'Streams'), link('/incidents', {}, 'Incidents'), link('/settings', {}, 'Settings')),
+    h('nav', { class: 'nav', 'aria-label': 'Pages' }, link('/', {}, 'Streams'), link('/alerts', {}, 'Alerts', badge), link('/incidents', {}, 'Incidents'), link('/maintenance', {}, 'Planned'), link('/settings', {}, 'Settings')),
     h('div', { class: 'tools' }, conn, themeButton(),
       session.login_required ? h('span', { class: 'muted nowrap who' }, session.user) : null,
       session.login_required ? h('button', { class: 'btn small', type: 'button', onclick: signOut }, 'Sign out') : null)),

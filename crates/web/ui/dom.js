@@ -76,6 +76,20 @@ export function toast(text, kind = 'good') {
   setTimeout(() => node.remove(), kind === 'good' ? 4500 : 9000);
 }
 
+/** A form in a dialog; resolves to whether it was sent. */
+export function dialog(title, body, action) {
+  return new Promise((resolve) => {
+    const done = (answer) => { node.close(); node.remove(); resolve(answer); };
+    const node = h('dialog', { 'aria-label': title, oncancel: () => done(false) },
+      h('form', { class: 'inner', onsubmit: (e) => { e.preventDefault(); done(true); } }, h('h2', {}, title), body,
+        h('div', { class: 'actions' },
+          h('button', { class: 'btn', type: 'button', onclick: () => done(false) }, 'Cancel'),
+          h('button', { class: 'btn primary', type: 'submit' }, action))));
+    document.body.append(node);
+    node.showModal();
+  });
+}
+
 /** Asks; resolves to true or false. The dangerous button says what it does. */
 export function ask(title, text, action, danger = true) {
   return new Promise((resolve) => {

@@ -5,6 +5,7 @@ export const now = {
   live: new Map(), // id -> newest values of a held session: {at, second, bitrate, fps, loss, key, held}
   health: null,
   config: null,
+  alerts: null, // {version, active, open, worst}
   connected: false,
   lostAt: null,
   loaded: false,
@@ -12,7 +13,7 @@ export const now = {
 };
 
 const listeners = new Set();
-/** `f(what, ids)` is called after each change; what is 'targets' | 'list' | 'live' | 'health' | 'config' | 'connection' | 'incident'. Answers how to stop. */
+/** `f(what, ids)` is called after each change; what is 'alerts' | 'targets' | 'list' | 'live' | 'health' | 'config' | 'connection' | 'incident'. Answers how to stop. */
 export function subscribe(f) {
   listeners.add(f);
   return () => listeners.delete(f);
@@ -62,7 +63,7 @@ function hurry() {
 export function forget() {
   wanted = false;
   stop();
-  Object.assign(now, { targets: new Map(), live: new Map(), health: null, config: null, connected: false, lostAt: null, loaded: false });
+  Object.assign(now, { targets: new Map(), live: new Map(), health: null, config: null, alerts: null, connected: false, lostAt: null, loaded: false });
 }
 
 export function stop() {
@@ -125,6 +126,7 @@ function open() {
   on('removed', (r) => { now.live.delete(r.id); if (now.targets.delete(r.id)) tell('list'); });
   on('health', (x) => { now.health = x; tell('health'); });
   on('config', (c) => { now.config = c; tell('config'); });
+  on('alerts', (a) => { now.alerts = a; tell('alerts'); });
   on('incident', (i) => tell('incident', i));
   on('ping', () => {});
 }

@@ -6,6 +6,7 @@ import { problemList } from './form.js';
 import { dateTime, PARTS, setTimezone, span, timezone } from './format.js';
 import { now, subscribe } from './live.js';
 import { audit, tokens, users } from './settings_people.js';
+import { channels, rules } from './settings_alerts.js';
 import { sinks } from './settings_sinks.js';
 
 const card = (title, ...body) => h('section', { class: 'card' }, h('header', {}, h('h2', {}, title)), h('div', { class: 'body stack' }, body));
@@ -107,7 +108,7 @@ function configuration() {
   return { node: h('section', { class: 'card' }, h('header', {}, h('h2', {}, 'Configuration file'), h('div', { class: 'tools' }, h('a', { class: 'btn small', href: '/api/v1/config/schema', target: '_blank', rel: 'noopener' }, 'JSON Schema'))), h('div', { class: 'body stack' }, note, text, may('administrator') ? h('div', { class: 'row' }, save, check) : null, out)), destroy: unsubscribe };
 }
 
-const TABS = { general: ['General', general, 'viewer'], config: ['Configuration', configuration, 'viewer'], sinks: ['Sinks', sinks, 'viewer'], users: ['Users', users, 'administrator'], tokens: ['API tokens', tokens, 'administrator'], audit: ['Audit log', audit, 'administrator'] };
+const TABS = { general: ['General', general, 'viewer'], config: ['Configuration', configuration, 'viewer'], sinks: ['Sinks', sinks, 'viewer'], rules: ['Rules', rules, 'viewer'], channels: ['Channels', channels, 'viewer'], users: ['Users', users, 'administrator'], tokens: ['API tokens', tokens, 'administrator'], audit: ['Audit log', audit, 'administrator'] };
 
 export function make({ tab = 'general' }) {
   const [label, build, role] = TABS[tab] || TABS.general;
