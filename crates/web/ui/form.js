@@ -50,7 +50,7 @@ export function input(field, value) {
 }
 
 /** Words between backticks are code. */
-const prose = (text) => text.split('`').map((part, i) => (i % 2 ? h('code', {}, part) : part));
+export const prose = (text) => text.split('`').map((part, i) => (i % 2 ? h('code', {}, part) : part));
 
 function select(id, options, value) {
   const node = h('select', { class: 'input', id }, options.map(([v, l]) => h('option', { value: v }, l)));

@@ -3,6 +3,7 @@
 
 import { del, get, may, post, put as putApi } from './api.js';
 import { ask, h, put, toast } from './dom.js';
+import { prose } from './form.js';
 import { sectionForm, tell } from './section_form.js';
 
 /**
@@ -36,13 +37,13 @@ export function listEditor({ section, title, one, first, columns = [], cells = (
     const form = sectionForm({
       fields: [...common, ...(more?.fields || [])],
       values,
-      first: [...first, ...(more?.fields || []).filter((f) => f.required).map((f) => f.key), ...(more ? ['url', 'token', 'username', 'password', 'topic', 'to', 'from', 'host'] : [])],
+      first: [...first, ...(more?.fields || []).filter((f) => f.required).map((f) => f.key), ...(more ? ['url', 'token', 'user', 'username', 'password', 'topic', 'to', 'from', 'host'] : [])],
       buttons: [['Save and apply', 'primary', 'Saving …', save], ['Cancel', 'quiet', '…', async () => put(place)]],
     });
     // Another kind has other keys; what was typed stays.
     const chosen = form.inputs.find((i) => i.key === 'kind');
     if (kind !== null && chosen) chosen.control.onchange = () => open(item, { ...values, ...form.values(), kind: chosen.control.value });
-    put(place, h('section', { class: 'card inner' }, h('header', {}, h('h3', {}, item ? `Edit the ${one} ${item.name}` : `Add a ${one}`)), h('div', { class: 'body stack' }, h('p', { class: 'muted' }, (more || description).summary), form.node)));
+    put(place, h('section', { class: 'card inner' }, h('header', {}, h('h3', {}, item ? `Edit the ${one} ${item.name}` : `Add a ${one}`)), h('div', { class: 'body stack' }, h('p', { class: 'muted' }, prose((more || description).summary)), form.node)));
     place.scrollIntoView({ block: 'nearest' });
     form.inputs[0]?.control.focus();
   };

@@ -96,14 +96,15 @@ function outbox(changed) {
       next = page.next;
       more.hidden = next === null;
       nothing.hidden = body.children.length > 0;
+      table.hidden = !nothing.hidden;
       put(nothing, words[which.value]);
     } catch (e) { put(body); nothing.hidden = false; put(nothing, e.message); }
   }
   which.onchange = () => load(true);
   more.onclick = () => load(false);
   load(true);
-  const node = h('section', { class: 'card', id: 'outbox' }, h('header', {}, h('h2', {}, 'Messages'), h('div', { class: 'tools' }, which)),
-    h('div', { class: 'scroll-x' }, h('table', { class: 'table flow' }, h('thead', {}, h('tr', {}, h('th', {}, 'Since'), h('th', {}, 'Channel'), h('th', {}, 'Message'), h('th', {}, 'What happened'), h('th', {}))), body)), nothing, more);
+  const table = h('div', { class: 'scroll-x' }, h('table', { class: 'table flow' }, h('thead', {}, h('tr', {}, h('th', {}, 'Since'), h('th', {}, 'Channel'), h('th', {}, 'Message'), h('th', {}, 'What happened'), h('th', {}))), body));
+  const node = h('section', { class: 'card', id: 'outbox' }, h('header', {}, h('h2', {}, 'Messages'), h('div', { class: 'tools' }, which)), nothing, table, more);
   return { node, load: () => load(true) };
 }
 

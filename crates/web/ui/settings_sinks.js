@@ -3,6 +3,7 @@
 import { del, get, may, post, put as putApi } from './api.js';
 import { ask, h, keep, put, toast } from './dom.js';
 import { count, dateTime } from './format.js';
+import { prose } from './form.js';
 import { sectionForm, tell } from './section_form.js';
 
 // Name of the section, title, keys that are shown at once.
@@ -56,7 +57,7 @@ function editor(name, title, first, boxes) {
     const admin = may('administrator');
     const made = sectionForm({ fields: s.fields, values: s.values, first, buttons: admin ? [['Save and apply', 'primary', 'Saving …', save], ['Test', '', 'Writing …', test], s.values ? ['Remove', 'danger', 'Removing …', remove] : null] : [] });
     if (!admin) for (const i of made.inputs) i.control.disabled = true;
-    put(form, h('details', { class: 'more', open: !s.values }, h('summary', {}, s.values ? 'Settings' : 'Set up'), h('p', { class: 'muted' }, s.summary), made.node));
+    put(form, h('details', { class: 'more', open: !s.values }, h('summary', {}, s.values ? 'Settings' : 'Set up'), h('div', { class: 'stack' }, h('p', { class: 'muted' }, prose(s.summary)), made.node)));
   };
   load();
   return card;

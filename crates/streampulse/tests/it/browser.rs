@@ -1,6 +1,7 @@
 //! The dashboard in a real browser, story by story. Runs when `STREAMPULSE_BROWSER` is set, as `./test` does.
 
 mod access;
+mod alerts;
 mod configuration;
 mod driver;
 mod editing;
