@@ -1,6 +1,7 @@
 //! The shapes of the JSON API, one file per resource. Values only: made from the model here, and from nowhere else.
 //! All times are UTC milliseconds; what is unknown is null.
 
+pub mod alert;
 pub mod config;
 pub mod health;
 pub mod history;

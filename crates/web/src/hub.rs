@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::availability::Availability;
+use crate::dto::alert::AlertsEvent;
 use crate::dto::config::ConfigEvent;
 use crate::dto::health::HealthDto;
 use crate::dto::incident::IncidentDto;
@@ -98,13 +99,24 @@ struct Stage {
     order: Vec<TargetId>,
     board: Arc<Board>,
     health: Option<HealthDto>,
+    alerts: Option<AlertsEvent>,
 }
 
 impl Stage {
     fn new(handle: Handle, availability: Availability, pulse: Pulse) -> Self {
         let board = handle.now();
         let out = broadcast::Sender::new(EVENT_BACKLOG);
-        Self { handle, availability, pulse, out, shown: BTreeMap::new(), order: Vec::new(), board, health: None }
+        Self {
+            handle,
+            availability,
+            pulse,
+            out,
+            shown: BTreeMap::new(),
+            order: Vec::new(),
+            board,
+            health: None,
+            alerts: None,
+        }
     }
 
     async fn run(mut self, mut joins: mpsc::Receiver<oneshot::Sender<Seat>>) {
@@ -113,8 +125,10 @@ impl Stage {
             self.shown.clear();
             self.order.clear();
             self.health = None;
+            self.alerts = None;
             let Some(first) = joins.recv().await else { return };
             let mut boards = self.handle.board();
+            let mut alerts = self.handle.alerts().board();
             let mut events = self.handle.subscribe();
             self.seat(first).await;
             let mut ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
@@ -131,9 +145,14 @@ impl Stage {
                         Ok(()) => dirty = true,
                         Err(_) => return,
                     },
+                    changed = alerts.changed(), if !dirty => match changed {
+                        Ok(()) => dirty = true,
+                        Err(_) => return,
+                    },
                     () = self.availability.changed(), if !dirty => dirty = true,
                     () = tokio::time::sleep_until(not_before), if dirty => {
                         boards.mark_unchanged();
+                        alerts.mark_unchanged();
                         dirty = false;
                         not_before = Instant::now() + EVENT_EVERY;
                         self.refresh().await;
@@ -194,6 +213,11 @@ impl Stage {
             event(&mut out, "health", board.version, &json(&health));
             self.health = Some(health);
         }
+        let alerts = AlertsEvent::from(self.handle.alerts().now().as_ref());
+        if self.alerts.as_ref() != Some(&alerts) {
+            event(&mut out, "alerts", board.version, &json(&alerts));
+            self.alerts = Some(alerts);
+        }
         let config = |b: &Board| (b.config_hash.clone(), Arc::clone(&b.health.config_problems));
         if config(&board) != config(&self.board) {
             let dto = self.config(&board).await;
@@ -240,6 +264,11 @@ impl Stage {
             let mut live = BytesMut::new();
             event(&mut live, "live", self.board.version, &json(&told));
             out.push(live.freeze());
+        }
+        if let Some(alerts) = &self.alerts {
+            let mut told = BytesMut::new();
+            event(&mut told, "alerts", self.board.version, &json(alerts));
+            out.push(told.freeze());
         }
         out
     }

@@ -70,6 +70,8 @@ pub const PREVIEW_FRAMES: usize = 2;
 pub const PREVIEW_TIME: Duration = Duration::from_secs(15);
 /// How long a change of the configuration may take until the board shows it.
 pub const APPLY_TIME: Duration = Duration::from_secs(3);
+/// Times of one window in a part of a calendar: every hour of a month, and room.
+pub const MAX_TIMES: usize = 1_000;
 /// Sinks and channels that are tried out at once: each is a press of a button.
 pub const SINK_TESTS: usize = 4;
 /// Longest time for trying one out, whatever its own deadline.

@@ -1,6 +1,7 @@
 //! The table of routes: method, path, who may, what goes in and comes out, and the handler. The router, the gate, the
 //! OpenAPI document and the tests of both are made from it; there is no other list.
 
+pub mod alerts;
 pub mod config;
 pub mod events;
 pub mod export;

@@ -66,7 +66,7 @@ export function rules() {
   });
   return {
     node: h('div', { class: 'stack' }, editor.node,
-      sectionCard('alerts', 'How people are told', 'Which channels are usual, how long messages wait for others, when changes count as flapping, and how many messages a channel gets.'),
+      sectionCard('alerts', 'How people are told', 'Which channels are usual, how long messages wait for others, and when changes count as flapping.'),
       sectionCard('connectivity', 'Our own network', 'While all of these are down, StreamPulse has no network itself and blames no stream.')),
   };
 }

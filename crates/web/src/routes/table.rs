@@ -4,11 +4,12 @@ use axum::routing::{delete, get, patch, post, put};
 
 use super::{Answer, Method, Param, Route, Shape, shape};
 use super::{
-    config, events, export, health, history, kinds, outbox, preview, push, sections, session, sinks, targets, tokens,
-    users,
+    alerts, config, events, export, health, history, kinds, outbox, preview, push, sections, session, sinks, targets,
+    tokens, users,
 };
 use crate::auth::roles::{Access, Role};
 use crate::compat::{self, CompatStatus, CompatZone};
+use crate::dto::alert;
 use crate::dto::config as dto_config;
 use crate::dto::health as dto_health;
 use crate::dto::history as dto_history;
@@ -48,6 +49,11 @@ const INCIDENTS: &[(&str, Param, &str)] = &[
     WINDOW[1],
     ROWS[2],
     ROWS[3],
+];
+const ALERTS: &[(&str, Param, &str)] = &[INCIDENTS[0], INCIDENTS[2], WINDOW[1], ROWS[2], ROWS[3]];
+const CALENDAR: &[(&str, Param, &str)] = &[
+    ("from", Param::Time, "Beginning; now when absent"),
+    ("to", Param::Time, "End, at most 100 days later; 31 days when absent"),
 ];
 const MESSAGES: &[(&str, Param, &str)] =
     &[("state", Param::Word(&["waiting", "sent", "dead"]), "Only those of this state"), ROWS[2], ROWS[3]];
@@ -300,6 +306,33 @@ pub static ROUTES: &[Route] = &[
     }),
     route(Delete, "/api/v1/outbox/{id}", OPERATOR, "Forgets a message that was given up", Nothing, || {
         delete(outbox::forget)
+    }),
+    // Alerts
+    route(Get, "/api/v1/alerts", VIEWER, "Alerts that are not over", json::<alert::AlertsDto>(), || get(alerts::list)),
+    route(Get, "/api/v1/alerts/history", VIEWER, "Alerts, newest first", json::<alert::AlertHistoryDto>(), || {
+        get(alerts::history)
+    })
+    .with(ALERTS),
+    route(Post, "/api/v1/alerts/acknowledge", OPERATOR, "Somebody knows of an alert", Nothing, || {
+        post(alerts::acknowledge)
+    })
+    .takes(shape::<alert::Acknowledge>()),
+    route(Post, "/api/v1/alerts/unacknowledge", OPERATOR, "Takes that back", Nothing, || post(alerts::unacknowledge))
+        .takes(shape::<alert::Unacknowledge>()),
+    route(Post, "/api/v1/alerts/mute", OPERATOR, "Tells nobody of a target or rule", Nothing, || post(alerts::mute))
+        .takes(shape::<alert::MuteAlerts>()),
+    route(Post, "/api/v1/alerts/unmute", OPERATOR, "Ends a mute", Nothing, || post(alerts::unmute))
+        .takes(shape::<alert::UnmuteAlerts>()),
+    route(Get, "/api/v1/maintenance", VIEWER, "Planned work and its times", json::<alert::MaintenanceDto>(), || {
+        get(alerts::maintenance)
+    })
+    .with(CALENDAR),
+    route(Post, "/api/v1/maintenance", OPERATOR, "Begins planned work by hand", Nothing, || {
+        post(alerts::begin_maintenance)
+    })
+    .takes(shape::<alert::BeginMaintenance>()),
+    route(Delete, "/api/v1/maintenance/{name}", OPERATOR, "Ends planned work that began by hand", Nothing, || {
+        delete(alerts::end_maintenance)
     }),
     // Now
     route(Get, "/api/v1/events", VIEWER, "Everything as it happens", Other("text/event-stream"), || {

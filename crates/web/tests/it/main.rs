@@ -1,6 +1,7 @@
 //! The server as a browser, a program and an attacker meet it: real sockets on free ports, a real engine and a real
 //! history in a folder of its own.
 
+mod alerts;
 mod attacks;
 mod compat;
 mod config;

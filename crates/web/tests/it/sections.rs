@@ -70,9 +70,9 @@ async fn items_of_lists_are_added_written_and_taken_out_by_name() {
     let shown = admin.get(rules).await.json();
     assert_eq!(shown["values"], json!([{ "name": "Gate", "status": ["down", "degraded"], "for": "10s" }]));
     // Keys of the section leave its rules alone.
-    let reply = admin.send("PUT", "/api/v1/sections/alerts", Some(json!({ "limit": 5 }))).await;
+    let reply = admin.send("PUT", "/api/v1/sections/alerts", Some(json!({ "flap_changes": 5 }))).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
-    assert!(rig.config_text().contains("limit: 5") && rig.config_text().contains("name: Gate"));
+    assert!(rig.config_text().contains("flap_changes: 5") && rig.config_text().contains("name: Gate"));
     assert_eq!(admin.send("DELETE", &format!("{rules}/items/Gate"), None).await.status, 200);
     assert!(!rig.config_text().contains("Gate"), "{}", rig.config_text());
     let audit = admin.get("/api/v1/audit").await.text();

@@ -41,7 +41,9 @@ fn an_alert_is_seen_acknowledged_muted_and_found_in_the_history() {
         assert_eq!(page.js("return document.documentElement.scrollWidth <= innerWidth"), true, "{width}");
     }
     let mine = |button: &str| {
-        format!("//section[@id='active']//tr[td[2]/a[normalize-space()='Switch']]//button[normalize-space()='{button}']")
+        format!(
+            "//section[@id='active']//tr[td[2]/a[normalize-space()='Switch']]//button[normalize-space()='{button}']"
+        )
     };
     page.click(&mine("Acknowledge"));
     page.fill("dialog textarea", "The electrician comes at <b>ten</b>");
@@ -122,7 +124,8 @@ fn planned_work_is_seen_in_a_calendar_and_begins_by_hand() {
         return;
     }
     let site = Site::start();
-    let windows = "maintenance:\n  - {name: Updates, days: daily, from: '03:00', until: '04:00', timezone: America/New_York}\n";
+    let windows =
+        "maintenance:\n  - {name: Updates, days: daily, from: '03:00', until: '04:00', timezone: America/New_York}\n";
     let place = Place::with(&format!("{OWN}{windows}{}", targets(&site)));
     let run = place.start();
     run.wait_status("Camera", "up");
