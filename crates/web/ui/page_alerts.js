@@ -56,16 +56,18 @@ async function mute(a, after) {
   act(() => post('/alerts/mute', body), 'Muted', after)();
 }
 
-function activeRow(a, after) {
+function activeRow(a, mutes, after) {
+  const id = a.about.kind === 'target' ? a.about.id : null;
+  const muted = mutes.find((m) => (m.target === null || m.target === id) && (m.rule === null || m.rule === a.rule));
   const begun = a.phase !== 'pending';
   const marks = [
     a.flapping ? h('span', { class: 'tag warn' }, 'flapping') : null,
     a.phase === 'pending' ? h('span', { class: 'tag' }, 'not for long enough yet') : null,
     a.phase === 'clearing' ? h('span', { class: 'tag' }, 'good again, not for long enough yet') : null,
-    a.explains.length ? h('span', { class: 'tag', title: a.explains.map(nameOf).join(', ') }, `explains ${streams(a.explains.length)}`) : null,
     a.held ? h('span', { class: 'tag' }, held(a.held)) : null,
+    muted && a.held?.why !== 'muted' ? h('span', { class: 'tag' }, held({ why: 'muted', targets: [], until: muted.until })) : null,
   ].filter(Boolean);
-  const told = a.told_at ? `told ${a.told.join(', ')} at ${dateTime(a.told_at)}` : null;
+  const told = a.told_at ? `Told to ${a.told.join(', ')}, ${dateTime(a.told_at)}` : null;
   return h('tr', { 'data-key': a.key }, h('td', {}, severityPill(a.severity)), h('td', {}, subject(a), h('div', { class: 'muted' }, a.rule)),
     h('td', { class: 'wrap' }, a.cause, marks.length ? h('div', { class: 'tags' }, marks) : null,
       a.explains.length ? h('details', { class: 'more' }, h('summary', {}, `Explains ${streams(a.explains.length)}`), h('ul', {}, a.explains.map((id) => h('li', {}, link(`/streams/${encodeURIComponent(id)}`, {}, nameOf(id)))))) : null,
@@ -74,7 +76,7 @@ function activeRow(a, after) {
     h('td', { class: 'nowrap end' }, may('operator') ? h('span', { class: 'row' },
       begun && !a.acked_by ? h('button', { class: 'btn small', type: 'button', onclick: () => acknowledge(a, after) }, 'Acknowledge') : null,
       a.acked_by ? h('button', { class: 'btn small quiet', type: 'button', onclick: act(() => post('/alerts/unacknowledge', { key: a.key }), 'Taken back', after) }, 'Take back') : null,
-      a.held?.why === 'muted' ? null : h('button', { class: 'btn small quiet', type: 'button', onclick: () => mute(a, after) }, 'Mute')) : null));
+      muted ? null : h('button', { class: 'btn small quiet', type: 'button', onclick: () => mute(a, after) }, 'Mute')) : null));
 }
 
 const pastRow = (a) => h('tr', {}, h('td', {}, severityPill(a.severity)),
@@ -110,7 +112,7 @@ export function make() {
       const heldBack = Object.entries(b.held_back).filter(([, n]) => n > 0);
       put(notices, b.no_network_since ? h('div', { class: 'notice warn' }, `StreamPulse itself has had no network since ${dateTime(b.no_network_since)}: no stream is blamed meanwhile.`) : null,
         heldBack.length ? h('div', { class: 'notice warn' }, `Held back by the limit of a channel, told in one digest: ${heldBack.map(([name, n]) => `${n} to ${name}`).join(', ')}.`) : null);
-      put(rows, b.alerts.map((a) => activeRow(a, load)));
+      put(rows, b.alerts.map((a) => activeRow(a, b.mutes, load)));
       put(mutes, b.mutes.map((m) => muteRow(m, load)));
       active.hidden = past || b.alerts.length === 0;
       muted.hidden = past || b.mutes.length === 0;

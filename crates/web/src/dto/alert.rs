@@ -213,7 +213,7 @@ pub struct AlertsEvent {
     pub version: u64,
     /// Alerts that began and are not over.
     pub active: usize,
-    /// Of these, those that nobody acknowledged and nothing holds back.
+    /// Of these, those that nobody acknowledged or muted and nothing holds back.
     pub open: usize,
     /// The gravest of the latter.
     pub worst: Option<&'static str>,
@@ -222,7 +222,7 @@ pub struct AlertsEvent {
 impl From<&AlertBoard> for AlertsEvent {
     fn from(board: &AlertBoard) -> Self {
         let active = || board.alerts.iter().filter(|a| matches!(a.phase, AlertPhase::Active | AlertPhase::Clearing));
-        let open = || active().filter(|a| a.ack.is_none() && a.held.is_none());
+        let open = || active().filter(|a| a.ack.is_none() && a.held.is_none() && !is_muted(board, a));
         Self {
             version: board.version,
             active: active().count(),
@@ -230,6 +230,16 @@ impl From<&AlertBoard> for AlertsEvent {
             worst: open().map(|a| a.severity).max().map(model::alert::Severity::as_str),
         }
     }
+}
+
+/// Whether somebody muted an alert. One that people were told of before is not held back by that.
+fn is_muted(board: &AlertBoard, alert: &AlertNow) -> bool {
+    let target = match &alert.about {
+        About::Target(id) => Some(id),
+        About::Sink(_) | About::Own(_) => None,
+    };
+    let of_target = |mute: &Mute| mute.target.is_none() || mute.target.as_ref() == target;
+    board.mutes.iter().any(|mute| of_target(mute) && mute.rule.as_ref().is_none_or(|rule| *rule == alert.rule))
 }
 
 /// One alert of the history.

@@ -56,7 +56,7 @@ async fn an_alert_is_seen_acknowledged_muted_and_told_to_pages() {
 
     let mute = json!({ "target": "bad", "note": "known", "until": rig.now().0 + 3_600_000 });
     assert_eq!(operator.send("POST", "/api/v1/alerts/mute", Some(mute)).await.status, 204);
-    let muted = |a: &Value| a["mutes"][0]["note"] == "known" && a["alerts"][0]["held"]["why"] == "muted";
+    let muted = |a: &Value| a["mutes"][0]["note"] == "known" && a["mutes"][0]["target"] == "bad";
     until(&viewer, "/api/v1/alerts", "muted", muted).await;
     assert_eq!(operator.send("POST", "/api/v1/alerts/unmute", Some(json!({ "target": "bad" }))).await.status, 204);
     until(&viewer, "/api/v1/alerts", "not muted", |a| a["mutes"] == json!([])).await;

@@ -34,7 +34,7 @@ fn an_alert_is_seen_acknowledged_muted_and_found_in_the_history() {
     page.sees(".nav .badge.sev-critical", "1");
     let row = "#active tr[data-key]";
     page.sees("#active", "Switch");
-    page.sees("#active", "explains 1 stream");
+    page.sees("#active", "Explains 1 stream");
     page.sees("#active", "explained by Switch");
     for (width, scheme) in [(390, "dark"), (1440, "light")] {
         page.screen(width, 900, scheme);
