@@ -8,7 +8,6 @@ import { sectionForm, tell } from './section_form.js';
 
 // Name of the section, title, keys that are shown at once.
 const SINKS = [
-  ['mqtt', 'MQTT', ['enabled', 'host', 'port', 'use_tls', 'username', 'password', 'topic', 'interval_seconds', 'discovery']],
   ['influxdb', 'InfluxDB', ['url', 'version', 'database', 'username', 'password', 'org', 'bucket', 'token', 'interval']],
   ['mqtt', 'MQTT', ['enabled', 'host', 'port', 'use_tls', 'use_websocket', 'protocol', 'username', 'password', 'topic', 'interval_seconds', 'base_topic', 'discovery']],
 ];

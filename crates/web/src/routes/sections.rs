@@ -40,7 +40,6 @@ const fn row(path: &'static str, described: &'static str, list: bool, can_be_tri
 
 /// All of them.
 pub static EDITABLE: &[Editable] = &[
-    row("mqtt", "mqtt", false, true),
     row("influxdb", "influxdb", false, true),
     row("mqtt", "mqtt", false, true),
     row("metrics", "metrics", false, false),
