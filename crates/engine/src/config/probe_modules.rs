@@ -1,12 +1,13 @@
 //! The key `metrics.probe_modules`: what `GET /probe` may look at, and how. A module names its kind and the addresses that it
 //! is meant for; what it does not name, nobody can make StreamPulse reach.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use model::address::{Address, default_port};
 use model::conf::{Field, Problem, Section, Type};
-use model::target::Target;
+use model::target::{Target, TargetId};
 use probe::kinds;
 
 use super::metrics::Network;
@@ -168,7 +169,11 @@ impl ProbeModule {
         if !self.allow.iter().any(|pattern| pattern.allows(&address)) {
             return Err(format!("the module {} does not allow this target", self.name));
         }
-        Ok(Target { address, ..(*self.base).clone() })
+        // What a kind remembers between looks goes by id: each URL has its own, and hardly one that a target of the file has.
+        let mut hasher = DefaultHasher::new();
+        (&self.name, url).hash(&mut hasher);
+        let id = TargetId::from_name(&format!("_probe_{:016x}", hasher.finish()));
+        Ok(Target { id, address, ..(*self.base).clone() })
     }
 
     /// Whether a look of this module may go to a host at an address: every host that it is led to has to be one of those that

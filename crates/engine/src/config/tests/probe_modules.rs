@@ -19,6 +19,9 @@ fn a_module_makes_targets_of_what_it_allows() {
     let target = module.target("rtsp://door.cams.example:8554/live").expect("allowed");
     assert_eq!((target.kind, target.timeout, target.expect.video), ("rtsp", Duration::from_secs(3), Some(true)));
     assert_eq!(target.address.host(), "door.cams.example");
+    let other = module.target("rtsp://back.cams.example:8554/live").expect("allowed");
+    let again = module.target("rtsp://door.cams.example:8554/live").expect("allowed");
+    assert!(target.id != other.id && target.id == again.id && target.id.as_str().starts_with("_probe_"), "{target:?}");
     for (url, words) in [
         ("rtsp://cams.example/live", "does not allow this target"),
         ("rtsp://10.2.0.1/", "does not allow this target"),
