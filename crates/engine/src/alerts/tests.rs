@@ -2,6 +2,7 @@
 
 mod noise;
 pub(crate) mod rig;
+mod simulation;
 mod storm;
 
 use std::time::Duration;

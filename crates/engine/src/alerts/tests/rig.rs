@@ -123,6 +123,11 @@ impl Rig {
         UtcMs(EPOCH.plus(Duration::from_millis(self.ms)).0 + self.wall_off)
     }
 
+    /// Milliseconds at which the process started.
+    pub(crate) fn born(&self) -> u64 {
+        self.born
+    }
+
     pub(crate) fn now(&self) -> Now {
         Now { utc: self.utc(), mono: Mono(Duration::from_millis(self.ms - self.born)) }
     }

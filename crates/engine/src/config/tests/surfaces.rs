@@ -87,7 +87,12 @@ fn the_starter_file_loads() {
 /// Every example of the guide that shows targets is one that loads.
 #[test]
 fn the_examples_of_the_guide_load() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/configuration.md");
+    examples_load("configuration.md", 6);
+    examples_load("alerts.md", 4);
+}
+
+fn examples_load(page: &str, least: usize) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide").join(page);
     let guide = std::fs::read_to_string(path).expect("the guide");
     let set = |name: &str| name.ends_with("PASSWORD").then(|| "p#a/s?s@w:o%rd".to_owned());
     let mut seen = 0;
@@ -100,7 +105,7 @@ fn the_examples_of_the_guide_load() {
         assert!(loaded.is_ok(), "{text}\n{}", super::lines(&loaded.err().unwrap_or_default()));
         seen += 1;
     }
-    assert!(seen >= 6, "{seen}");
+    assert!(seen >= least, "{page}: {seen}");
 }
 
 #[test]
