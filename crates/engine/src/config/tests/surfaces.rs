@@ -94,7 +94,10 @@ fn the_examples_of_the_guide_load() {
 fn examples_load(page: &str, least: usize) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide").join(page);
     let guide = std::fs::read_to_string(path).expect("the guide");
-    let set = |name: &str| name.ends_with("PASSWORD").then(|| "p#a/s?s@w:o%rd".to_owned());
+    let set = |name: &str| match name {
+        "TOPIC" => Some("alarms-7f3".to_owned()),
+        name => name.ends_with("PASSWORD").then(|| "p#a/s?s@w:o%rd".to_owned()),
+    };
     let mut seen = 0;
     for block in guide.split("```yaml\n").skip(1) {
         let text = block.split("```").next().unwrap_or_default();
