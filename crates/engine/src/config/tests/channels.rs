@@ -55,3 +55,33 @@ fn a_channel_is_what_it_says_and_builds() {
     let moved = good("channels:\n\n  # moved\n  - kind: webhook\n    url: http://h/\n    name: a\ntargets: []\n");
     assert_eq!(moved.channels[0], *a, "a place in the file is no difference");
 }
+
+#[test]
+fn what_a_channel_stands_on_must_be_there() {
+    let exec = "targets: []\nchannels:\n  - {name: a, kind: exec, command: sirn, args: {seconds: 5}}\n";
+    good(exec); // nothing is said where the commands are not known
+    let file = "commands: {siren: {argv: [/bin/echo, '{seconds}'], args: {seconds: {pattern: '[0-9]'}}}}";
+    let commands = std::sync::Arc::new(crate::config::commands_of(file, &|_| None).expect("good commands"));
+    let overrides = crate::config::Overrides { commands: Some(commands), ..Default::default() };
+    let told = |text: &str| match crate::config::load(text, &|_| None, &overrides) {
+        Ok(_) => String::new(),
+        Err(problems) => super::lines(&problems),
+    };
+    assert!(
+        told(exec)
+            .contains("line 3, column 36: channels[0].command: there is no command \"sirn\"; did you mean siren?"),
+        "{}",
+        told(exec)
+    );
+    let right = exec.replace("sirn", "siren");
+    assert_eq!(told(&right), "");
+    assert!(told(&right.replace("5}", "x}")).contains("channels[0].args"), "{}", told(&right.replace("5}", "x}")));
+    check(
+        "targets: []\nchannels:\n  - {name: a, kind: mqtt}\n",
+        &["channels[0].kind: this kind publishes by the connection"],
+    );
+    check(
+        "targets: []\nmqtt: {enabled: true, host: h}\nchannels:\n  - {name: a, kind: mqtt, topic: 'a/#'}\n",
+        &["channels[0].topic: \"a/#\" is no topic to publish on"],
+    );
+}

@@ -124,6 +124,24 @@ fn the_example_of_every_kind_loads_as_that_kind() {
 }
 
 #[test]
+fn the_examples_of_the_guide_to_channels_load() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/channels.md");
+    let guide = std::fs::read_to_string(path).expect("the guide");
+    let set = |name: &str| match name {
+        name if name.ends_with("_URL") => Some("https://hooks.example.com/services/T0/B0/s3cret".to_owned()),
+        _ => Some("s3cret".to_owned()),
+    };
+    let mut kinds = std::collections::BTreeSet::new();
+    for block in guide.split("```yaml\n").skip(1) {
+        let text = format!("targets: []\n{}", block.split("```").next().unwrap_or_default());
+        let config = load(&text, &set, &Overrides::default())
+            .unwrap_or_else(|problems| panic!("{text}\n{}", super::lines(&problems)));
+        kinds.extend(config.channels.iter().map(|channel| channel.kind));
+    }
+    assert_eq!(kinds.len(), sink::channels::CHANNELS.len(), "every kind has an example: {kinds:?}");
+}
+
+#[test]
 fn the_example_of_every_channel_loads_as_that_kind() {
     let variables = |name: &str| {
         name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_').then(|| match name {
