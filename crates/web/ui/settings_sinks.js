@@ -23,7 +23,7 @@ function state(box, s) {
       ['Now', [pill(s), s.since ? ` since ${dateTime(s.since)}` : '']],
       ['Delivered', count(s.sent)],
       ['Waiting', count(s.queued)],
-      ['Given up', count(s.dropped)],
+      ['Given up or replaced', count(s.dropped)],
       ['Failed attempts', count(s.failed)],
       ['Last delivery', s.last_sent ? dateTime(s.last_sent) : 'none yet'],
     ].flatMap(([k, v]) => [h('dt', {}, k), h('dd', {}, v)])),
