@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so loudly, a failed one says what it saw")]
 #![allow(clippy::disallowed_methods, reason = "the product runs in real time here")]
 
+mod alerts;
 mod attack;
 mod browser;
 mod cli;
