@@ -3,6 +3,7 @@
 //! dead channel delays no other and a restart loses nothing. Decides nothing about alerts and knows no service.
 
 mod errands;
+mod express;
 mod pace;
 mod post_office;
 mod stored;

@@ -1,13 +1,14 @@
 //! The task around the machine: feeds it, writes what it says in one transaction, asks for the looks that it wants, and
 //! publishes the AlertBoard. Decides nothing about alerts and delivers nothing.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use model::alert::{About, AlertBoard, AlertNow, AlertPast, AlertPhase, Mute, Scope};
 use model::board::Board;
 use model::target::TargetId;
@@ -36,6 +37,12 @@ const TICK: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(1);
 /// What people say that waits for the task.
 const SAYINGS: usize = 64;
+/// How long the history may refuse to be written before messages go out without it: a disk that was slow once is no reason.
+const EXPRESS_AFTER: Duration = Duration::from_secs(2);
+/// Messages that go out without the history at once.
+const EXPRESS_AT_ONCE: usize = 16;
+/// Pause of such messages after one that a channel did not take.
+const EXPRESS_PAUSE: Duration = Duration::from_secs(15);
 /// Messages that wait for a store that cannot be written; older ones are given up.
 const MAX_UNSENT: usize = 5_000;
 /// How far back ended alerts are shown after a restart.
@@ -50,12 +57,22 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) trait Post: Send + Sync {
     /// Writes changes and messages in one transaction; doing it again does nothing twice.
     fn commit<'a>(&'a self, changes: Vec<AlertChange>, send: &'a [Outgoing]) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Delivers a message without writing it anywhere; answers it with the channels that have not taken it.
+    fn express(&self, out: Outgoing) -> BoxFuture<'_, Outgoing>;
 }
 
 impl Post for Outbox {
     fn commit<'a>(&'a self, changes: Vec<AlertChange>, send: &'a [Outgoing]) -> BoxFuture<'a, Result<(), StoreError>> {
         let letters = send.iter().flat_map(|out| self.letters(&out.notification, &out.channels)).collect();
         Box::pin(self.commit(changes, letters))
+    }
+
+    fn express(&self, out: Outgoing) -> BoxFuture<'_, Outgoing> {
+        Box::pin(async move {
+            let channels = Outbox::express(self, &out.notification, &out.channels).await;
+            Outgoing { channels, ..out }
+        })
     }
 }
 
@@ -228,7 +245,16 @@ async fn run(
     stop: CancellationToken,
 ) {
     let Some(machine) = restored(&around, &stop).await else { return };
-    let mut task = Task { around, machine, told, changes: Vec::new(), unsent: VecDeque::new(), retry: None };
+    let mut task = Task {
+        around,
+        machine,
+        told,
+        changes: Vec::new(),
+        unsent: VecDeque::new(),
+        retry: None,
+        refused: None,
+        express: None,
+    };
     let (mut board, mut settings) = (task.around.board.clone(), task.around.settings.clone());
     loop {
         task.turn().await;
@@ -341,6 +367,10 @@ struct Task {
     unsent: VecDeque<Outgoing>,
     /// When it is tried again.
     retry: Option<Instant>,
+    /// Since when the history refuses.
+    refused: Option<Instant>,
+    /// When messages may go out without it again, after one that was not taken.
+    express: Option<Instant>,
 }
 
 impl Task {
@@ -359,6 +389,7 @@ impl Task {
                 self.take(batch).await;
                 if self.retry.is_none_or(|at| Instant::now() >= at) {
                     self.write().await;
+                    self.go_without().await;
                 }
                 if let Some(shown) = shown {
                     self.told.send_replace(Arc::new(shown));
@@ -427,15 +458,43 @@ impl Task {
             Ok(()) => {
                 self.changes.clear();
                 self.unsent.clear();
-                self.retry = None;
+                (self.retry, self.refused, self.express) = (None, None, None);
             }
             Err(error) => {
                 if self.retry.is_none() {
                     tracing::error!("alerts cannot be written down, and are tried again: {error}");
                 }
                 self.retry = Some(Instant::now() + PAUSE);
+                self.refused.get_or_insert_with(Instant::now);
             }
         }
+    }
+
+    /// While nothing can be written, people are told all the same. What every channel has taken is not handed over again;
+    /// killed before the history is well, it may be told once more, under the same key.
+    async fn go_without(&mut self) {
+        let refuses = self.refused.is_some_and(|at| at.elapsed() >= EXPRESS_AFTER);
+        if !refuses || self.express.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        // Of one alert the oldest alone: nobody is told of its end before its beginning.
+        let (mut now, mut later, mut alerts) = (Vec::new(), VecDeque::new(), BTreeSet::new());
+        for out in self.unsent.drain(..) {
+            match alerts.insert(out.notification.alert.clone()) && now.len() < EXPRESS_AT_ONCE {
+                true => now.push(out),
+                false => later.push_back(out),
+            }
+        }
+        let sent = join_all(now.into_iter().map(|out| self.around.post.express(out))).await;
+        for out in sent.into_iter().rev() {
+            if out.channels.is_empty() {
+                tracing::warn!("told without being written down: {}", out.notification.title);
+            } else {
+                later.push_front(out);
+                self.express = Some(Instant::now() + EXPRESS_PAUSE);
+            }
+        }
+        self.unsent = later;
     }
 
     /// A panic of the machine: it starts anew from what was written.

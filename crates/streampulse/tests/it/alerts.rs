@@ -13,14 +13,14 @@ const PERIODIC_WITHIN: Duration = Duration::from_secs(15);
 const CONTINUOUS_WITHIN: Duration = Duration::from_secs(4);
 
 /// A runtime for the receivers, and one of them that takes every message.
-fn receiver() -> (tokio::runtime::Runtime, HttpPeer) {
+pub(crate) fn receiver() -> (tokio::runtime::Runtime, HttpPeer) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let peer = runtime.block_on(HttpPeer::with(|_| Reply::text(200, "taken")));
     (runtime, peer)
 }
 
-fn config(receiver: &HttpPeer, targets: &str) -> String {
+pub(crate) fn config(receiver: &HttpPeer, targets: &str) -> String {
     format!(
         "server: {{listen: 127.0.0.1:0, login: false}}\nchannels: [{{name: hook, kind: webhook, url: '{}'}}]\ntargets:\n{targets}",
         receiver.url("/hook")
@@ -28,7 +28,7 @@ fn config(receiver: &HttpPeer, targets: &str) -> String {
 }
 
 /// Waits for the next message that holds these words, and answers how many there are in all.
-fn message(receiver: &HttpPeer, words: &str) -> usize {
+pub(crate) fn message(receiver: &HttpPeer, words: &str) -> usize {
     wait_for(words, || {
         let all = receiver.requests();
         let held = all.iter().any(|r| String::from_utf8_lossy(&r.body).contains(words));

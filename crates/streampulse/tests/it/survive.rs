@@ -5,9 +5,9 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::http;
 use crate::site::Site;
 use crate::support::{LIMIT, Place, cli, wait_for};
+use crate::{alerts, http};
 
 /// How often the plug is pulled.
 const KILLS: usize = 50;
@@ -132,6 +132,39 @@ fn a_full_disk_is_said_and_watching_goes_on() {
     run.wait_status("Page", "down");
     std::fs::remove_file(&filler).expect("removed");
     wait_for("it recovers by itself", || (run.get("/readyz").status == 200).then_some(()));
+    assert!(run.stop().success());
+    verify(&place.database());
+}
+
+/// The disk that is full is the very thing that people must hear of.
+#[test]
+fn a_full_disk_keeps_no_message_back_and_none_comes_twice() {
+    let (_runtime, receiver) = alerts::receiver();
+    let site = Site::start();
+    let target = format!("  - {{name: Page, url: 'http://{}/', interval: 1s}}\n", site.at);
+    let place = Place::with(&alerts::config(&receiver, &target));
+    let state = place.state();
+    let Some(_disk) = SmallDisk::mount(&state, "4m") else { return };
+    let run = place.start();
+    run.wait_status("Page", "up");
+    let filler = state.join("filler");
+    let _full = Command::new("dd").args(["if=/dev/zero", "bs=64k"]).arg(format!("of={}", filler.display())).output();
+    alerts::message(&receiver, "store is unwell");
+    site.answer_with(500);
+    alerts::message(&receiver, "Page is down");
+    std::fs::remove_file(&filler).expect("removed");
+    alerts::message(&receiver, "store has recovered");
+    site.answer_with(200);
+    alerts::message(&receiver, "Page has recovered");
+    wait_for("the outbox is empty", || {
+        let letters = run.get("/api/v1/outbox?state=waiting").json();
+        letters["messages"].as_array().is_some_and(Vec::is_empty).then_some(())
+    });
+    let keys: Vec<_> = receiver.requests().iter().map(|r| r.header("idempotency-key").map(str::to_owned)).collect();
+    let mut different = keys.clone();
+    different.sort();
+    different.dedup();
+    assert_eq!(keys.len(), different.len(), "{keys:?}");
     assert!(run.stop().success());
     verify(&place.database());
 }
