@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use model::address::{Address, Credentials};
+pub use model::conf::join_fields;
 use model::conf::{Field, Node, Problem, Section, Type, Value};
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
@@ -134,27 +135,6 @@ pub const AUTH_FIELDS: [Field; 2] = [
     Field::new("user", Type::Text { max: 256 }, "User name, when it does not stand in the URL."),
     Field::new("password", Type::Secret, "Password, when it does not stand in the URL. Never shown again."),
 ];
-
-/// Joins field lists at compile time; `N` must be the sum of their lengths.
-///
-/// # Panics
-/// At compile time when `N` is another number.
-#[must_use]
-pub const fn join_fields<const N: usize>(lists: &[&[Field]]) -> [Field; N] {
-    let mut all = [Field::new("", Type::Any, ""); N];
-    let (mut at, mut list) = (0, 0);
-    while list < lists.len() {
-        let mut i = 0;
-        while i < lists[list].len() {
-            all[at] = lists[list][i];
-            at += 1;
-            i += 1;
-        }
-        list += 1;
-    }
-    assert!(at == N, "the number of fields is not the sum of the lists");
-    all
-}
 
 /// Makes the probe of a target.
 ///

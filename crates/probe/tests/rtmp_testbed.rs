@@ -51,7 +51,7 @@ async fn ffprobe_says_the_same() {
     for path in ["/live/cam", "/live/frozen", "/keyed/cam?key=letmein"] {
         let url = format!("{OPEN}{path}");
         let seen = look(&target(&url, &[])).await;
-        ffprobe::agrees(&seen, &url, &ffprobe::tracks_of(&url, &[]));
+        ffprobe::agrees(&seen, &url, || ffprobe::tracks_of(&url, &[]));
     }
 }
 

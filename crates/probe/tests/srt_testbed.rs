@@ -100,7 +100,7 @@ async fn ffprobe_says_the_same() {
         return;
     }
     let seen = look_in_turn(OPEN, &[]).await;
-    ffprobe::agrees(&seen, OPEN, &ffprobe::tracks_of(OPEN, &[]));
+    ffprobe::agrees(&seen, OPEN, || ffprobe::tracks_of(OPEN, &[]));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use model::alert::Notification;
+pub use model::conf::join_fields;
 use model::conf::{Field, Problem, Section, Type};
 use model::secret::Secret;
 use model::time::Clock;
@@ -114,25 +115,4 @@ pub struct ChannelKind {
     pub fields: &'static [Field],
     /// Makes the channel of checked options, or says everything that is wrong with them.
     pub build: fn(&Section<'_>) -> Built,
-}
-
-/// Joins field lists at compile time; `N` must be the sum of their lengths.
-///
-/// # Panics
-/// At compile time when `N` is another number.
-#[must_use]
-pub const fn join_fields<const N: usize>(lists: &[&[Field]]) -> [Field; N] {
-    let mut all = [Field::new("", Type::Any, ""); N];
-    let (mut at, mut list) = (0, 0);
-    while list < lists.len() {
-        let mut i = 0;
-        while i < lists[list].len() {
-            all[at] = lists[list][i];
-            at += 1;
-            i += 1;
-        }
-        list += 1;
-    }
-    assert!(at == N, "the number of fields is not the sum of the lists");
-    all
 }

@@ -40,6 +40,27 @@ impl Field {
     }
 }
 
+/// Joins field lists at compile time; `N` must be the sum of their lengths.
+///
+/// # Panics
+/// At compile time when `N` is another number.
+#[must_use]
+pub const fn join_fields<const N: usize>(lists: &[&[Field]]) -> [Field; N] {
+    let mut all = [Field::new("", Type::Any, ""); N];
+    let (mut at, mut list) = (0, 0);
+    while list < lists.len() {
+        let mut i = 0;
+        while i < lists[list].len() {
+            all[at] = lists[list][i];
+            at += 1;
+            i += 1;
+        }
+        list += 1;
+    }
+    assert!(at == N, "the number of fields is not the sum of the lists");
+    all
+}
+
 /// What a key may hold.
 #[derive(Clone, Copy, Debug)]
 pub enum Type {

@@ -7,7 +7,7 @@ pub mod problem;
 pub mod section;
 pub mod words;
 
-pub use field::{Field, Type};
+pub use field::{Field, Type, join_fields};
 pub use node::{Node, Value};
 pub use problem::{Place, Problem};
 pub use section::Section;
