@@ -54,6 +54,44 @@ bench_metrics() {
   done
 }
 
+# What sinks cost beside 1,000 targets at 5 s: the same program without them and with all of them: MQTT with a topic per stream and
+# Home Assistant's announcements, InfluxDB, a scraper every 15 s, and an alert channel.
+bench_sinks() {
+  local targets=1000 seconds=${SCALE_SECONDS:-60} what="sinks with $targets targets at 5 s" with before load plain="" scraper
+  need_testbed mosquitto:11883 influxdb:18086 || { failed "$what" "no broker or no InfluxDB"; return; }
+  start_site 20
+  for with in without with; do
+    config "$SCRATCH/sinks-$with"
+    awk -v n="$targets" -v port="$SITE_PORT" 'BEGIN { for (i = 0; i < n; i++)
+      printf "  - {name: T%d, url: \"http://127.0.0.%d:%d/%d\", interval: 5s}\n", i, i % 20 + 1, port, i }' >>"$SCRATCH/sinks-$with/streampulse.yaml"
+    [ $with = with ] && cat >>"$SCRATCH/sinks-$with/streampulse.yaml" <<'YAML'
+mqtt: {enabled: true, host: 127.0.0.1, port: 11883, base_topic: bench, topic: bench/status, discovery: true, discovery_prefix: bench/ha}
+influxdb: {url: 'http://127.0.0.1:18086', database: streams}
+channels: [{name: ops, kind: mqtt, topic: bench/ops}]
+YAML
+    start_product "$SCRATCH/sinks-$with"
+    sleep 20
+    if [ $with = with ]; then
+      while sleep 15; do curl -fsS -m 10 -o /dev/null "$PRODUCT_URL/metrics"; done &
+      scraper=$!
+      started $scraper
+    fi
+    before=$(cpu_ms "$PRODUCT")
+    sleep "$seconds"
+    load=$(awk "BEGIN { print ($(cpu_ms "$PRODUCT") - $before) / 10 / $seconds }")
+    [ "$(health .targets.up)" = $targets ] || failed "$what" "only $(health .targets.up) are up"
+    if [ $with = without ]; then
+      plain=$load
+    else
+      kill $scraper
+      told "sinks: the program without any, CPU over $seconds s" "$(calc "$plain") % of a core"
+      row "the same with MQTT, InfluxDB, a scraper and a channel: what these add" "< 5 % of a core" "$(calc "$load - $plain") % of a core" "" "" "$load - $plain < 5"
+      curl -fsS "$PRODUCT_URL/api/v1/sinks" | jq -c '.sinks[] | [.name, .ok, .sent, .failed, .dropped]' >&2
+    fi
+    end "$PRODUCT"
+  done
+}
+
 # 500 live HLS channels with segments of two seconds: playlist and newest segment of each, every two seconds.
 bench_hls() {
   local channels=${HLS_CHANNELS:-500} seconds=${SCALE_SECONDS:-60} segment=$SCRATCH/segment.ts before load what

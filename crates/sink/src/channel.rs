@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use model::alert::Notification;
 pub use model::conf::join_fields;
-use model::conf::{Field, Problem, Section, Type};
+use model::conf::{Field, Problem, Section};
 use model::secret::Secret;
 use model::time::Clock;
 
