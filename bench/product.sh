@@ -57,7 +57,8 @@ bench_metrics() {
 # What sinks cost beside 1,000 targets at 5 s: the same program without them and with all of them: MQTT with a topic per stream and
 # Home Assistant's announcements, InfluxDB, a scraper every 15 s, and an alert channel.
 bench_sinks() {
-  local targets=1000 seconds=${SCALE_SECONDS:-60} what="sinks with $targets targets at 5 s" with before load plain="" scraper
+  local targets=1000 seconds=${SCALE_SECONDS:-60} with before load plain="" scraper
+  local what="sinks with $targets targets at 5 s"
   need_testbed mosquitto:11883 influxdb:18086 || { failed "$what" "no broker or no InfluxDB"; return; }
   start_site 20
   for with in without with; do
