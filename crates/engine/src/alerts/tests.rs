@@ -4,6 +4,7 @@ mod noise;
 pub(crate) mod rig;
 mod simulation;
 mod storm;
+mod unrest;
 
 use std::time::Duration;
 

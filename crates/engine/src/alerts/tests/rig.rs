@@ -123,11 +123,6 @@ impl Rig {
         UtcMs(EPOCH.plus(Duration::from_millis(self.ms)).0 + self.wall_off)
     }
 
-    /// Milliseconds at which the process started.
-    pub(crate) fn born(&self) -> u64 {
-        self.born
-    }
-
     pub(crate) fn now(&self) -> Now {
         Now { utc: self.utc(), mono: Mono(Duration::from_millis(self.ms - self.born)) }
     }
@@ -233,6 +228,20 @@ impl Rig {
         while self.ms < until {
             self.ms = (self.ms + 250).min(until);
             self.turn();
+        }
+    }
+
+    /// Time passes; the machine is only asked when it said that it wants to be, and at the end.
+    pub(crate) fn sleep(&mut self, ms: u64) {
+        let until = self.ms + ms;
+        loop {
+            self.turn();
+            if self.ms >= until {
+                return;
+            }
+            let wake = self.machine.next_wake().and_then(|at| u64::try_from(at).ok());
+            let wake = wake.map_or(until, |at| at + self.born).max(self.ms + 1);
+            self.ms = wake.min(until);
         }
     }
 

@@ -114,17 +114,8 @@ impl World {
 
     /// Time passes; the machine is only asked when it said that it wants to be, and at the end.
     fn pass(&mut self, ms: u64) {
-        let until = self.rig.ms + ms;
-        loop {
-            self.rig.turn();
-            self.read();
-            if self.rig.ms >= until {
-                return;
-            }
-            let wake = self.rig.machine.next_wake().and_then(|at| u64::try_from(at).ok());
-            let wake = wake.map_or(until, |at| at + self.rig.born()).max(self.rig.ms + 1);
-            self.rig.ms = wake.min(until);
-        }
+        self.rig.sleep(ms);
+        self.read();
     }
 
     fn step(&mut self) {
