@@ -32,6 +32,7 @@ use crate::notify::Outbox;
 use crate::previews::Previews;
 use crate::pushes::Pushes;
 use crate::shell::Ask;
+use crate::units::Units;
 
 /// Looks at targets that are not saved yet, at once: people press that button, so few are enough.
 pub const TRIES_AT_ONCE: usize = 8;
@@ -70,6 +71,7 @@ pub(crate) struct Parts {
     pub(crate) pushes: Pushes,
     pub(crate) outbox: Outbox,
     pub(crate) alerts: Alerts,
+    pub(crate) units: Units,
 }
 
 impl Handle {
@@ -124,6 +126,12 @@ impl Handle {
     #[must_use]
     pub fn alerts(&self) -> &Alerts {
         &self.inner.parts.alerts
+    }
+
+    /// Units: how they are, and what people ask of them.
+    #[must_use]
+    pub fn units(&self) -> &Units {
+        &self.inner.parts.units
     }
 
     /// How punctual the looks were since the start; `None` when the engine is ending.

@@ -19,6 +19,7 @@ mod shell;
 mod start;
 pub mod state;
 pub mod step;
+pub mod units;
 mod watch;
 
 pub use handle::Handle;

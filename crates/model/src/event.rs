@@ -8,6 +8,8 @@ use crate::observation::Observation;
 use crate::status::StatusChange;
 use crate::target::TargetId;
 use crate::time::UtcMs;
+use crate::unit::UnitId;
+use crate::unit::board::UnitChange;
 use crate::verdict::Verdict;
 
 /// A part of StreamPulse that can be unwell.
@@ -77,6 +79,8 @@ pub enum What {
     },
     /// A configuration was refused; what ran goes on.
     ConfigRejected(Arc<Vec<Problem>>),
+    /// A unit's state, wish or health changed.
+    UnitChanged(UnitId, Arc<UnitChange>),
     /// A part became unwell, with the reason.
     Unwell(Part, String),
     /// A part is well again.

@@ -23,4 +23,5 @@ pub mod status;
 pub mod tally;
 pub mod target;
 pub mod time;
+pub mod unit;
 pub mod verdict;
