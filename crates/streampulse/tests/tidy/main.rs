@@ -106,3 +106,10 @@ fn every_kind_is_in_its_table() {
         expect_none("kinds", modules::check_table(folder, &names, &table));
     }
 }
+
+#[test]
+fn every_fuzz_target_can_be_built() {
+    let repository = Repository::open();
+    let names = repository.rust_files_in("fuzz/fuzz_targets");
+    expect_none("fuzz targets", modules::check_fuzz_targets(&names, &repository.read("fuzz/Cargo.toml")));
+}

@@ -42,6 +42,18 @@ fn declares(text: &str, module: &str) -> bool {
     })
 }
 
+/// Fuzz targets are built by hand and rarely, so that nobody would notice a manifest that lacks one or cannot be read: every file
+/// has a table `[[bin]]` of its own with exactly these keys.
+pub(crate) fn check_fuzz_targets(names: &[String], manifest: &str) -> Vec<String> {
+    let tables: Vec<&str> = manifest.split("[[bin]]").skip(1).map(str::trim).collect();
+    let missing = names.iter().filter(|name| {
+        let wanted =
+            format!("name = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\ntest = false\ndoc = false\nbench = false");
+        !tables.contains(&wanted.as_str())
+    });
+    missing.map(|name| format!("fuzz/Cargo.toml: {name} has no table [[bin]] like those of the others")).collect()
+}
+
 /// Every file of the folder has its `mod` line and its row in the table of this file, and every row has its file.
 pub(crate) fn check_table(folder: &str, names: &[String], table: &str) -> Vec<String> {
     let code = rust::code_only(table);
@@ -71,6 +83,18 @@ fn holds_row(code: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fuzz_target_without_its_own_table_is_named() {
+        let keys = |name: &str| {
+            format!("name = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\ntest = false\ndoc = false\nbench = false\n")
+        };
+        let names = ["one".to_owned(), "two".to_owned()];
+        let good = format!("[[bin]]\n{}\n[[bin]]\n{}", keys("one"), keys("two"));
+        assert_eq!(check_fuzz_targets(&names, &good), [""; 0]);
+        assert_eq!(check_fuzz_targets(&names, &good.replacen("\n[[bin]]\nname = \"two", "\nname = \"two", 1)).len(), 2);
+        assert_eq!(check_fuzz_targets(&names, &format!("[[bin]]\n{}", keys("one"))).len(), 1);
+    }
 
     #[test]
     fn a_file_without_a_header_is_named() {

@@ -16,6 +16,10 @@ use super::lint::{Found, seconds};
 /// Playlists of one target that are remembered: eight variants and their sound.
 const MAX_REMEMBERED: usize = 32;
 
+/// A segment whose discontinuity number changed. Players line up variants and sound by these numbers (RFC 8216, 6.2.4); where
+/// there is nothing to line up it harms nobody, and nginx-rtmp counts wrongly whenever a publisher has come back.
+const MISNUMBERED: &str = "discontinuity_sequence_error";
+
 /// How far a playlist was.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Position {
@@ -71,7 +75,8 @@ pub(super) struct Recalled {
 }
 
 impl Memory {
-    /// Compares with the look before, and remembers this one; `None` when there is nothing to compare with.
+    /// Compares with the look before, and remembers this one; `None` when there is nothing to compare with. The key is empty for
+    /// a playlist that stands alone.
     pub(super) fn recall(&mut self, key: &str, list: &MediaPlaylist, now: Instant) -> Option<Recalled> {
         let position = Position::of(list)?;
         let before = self.0.get(key).copied();
@@ -81,7 +86,13 @@ impl Memory {
             self.0.insert(key.to_owned(), Remembered { position, seen_at: now, changed_at });
         }
         let before = before?;
-        let found = compare(&before.position, list, &position, now.saturating_duration_since(before.seen_at));
+        let mut found = compare(&before.position, list, &position, now.saturating_duration_since(before.seen_at));
+        if key.is_empty() {
+            found
+                .iter_mut()
+                .filter(|found| found.name == MISNUMBERED)
+                .for_each(|found| found.severity = Severity::Note);
+        }
         Some(Recalled { moved, still: now.saturating_duration_since(changed_at), found })
     }
 }
@@ -117,7 +128,7 @@ fn compare(before: &Position, list: &MediaPlaylist, now: &Position, elapsed: Dur
             "segment {} had the discontinuity number {} before and has {} now",
             before.last, before.discontinuity, segment.discontinuity
         );
-        warn("discontinuity_sequence_error", text);
+        warn(MISNUMBERED, text);
     }
     found
 }
@@ -179,6 +190,11 @@ mod tests {
         assert_eq!(names(&good.found), [""; 0]);
         let bad = second(&tagged(3, 10, ""), &tagged(4, 12, ""), 4);
         assert_eq!(names(&bad.found), ["discontinuity_sequence_error"]);
+        assert_eq!(bad.found[0].severity, Severity::Warning, "variants are lined up by it");
+        let mut alone = Memory::default();
+        alone.recall("", &list(&tagged(3, 10, "")), Instant::now());
+        let bad = alone.recall("", &list(&tagged(4, 12, "")), Instant::now()).expect("there is a look before");
+        assert_eq!((names(&bad.found), bad.found[0].severity), (vec![MISNUMBERED], Severity::Note));
         let same = second(&tagged(3, 10, ""), &tagged(3, 12, ""), 4);
         assert_eq!(names(&same.found), [""; 0]);
     }
