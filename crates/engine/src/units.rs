@@ -1,6 +1,8 @@
 //! Units as the layers above see them: the snapshot, the commands, their output, forms and history. The decisions are made by
 //! the machine of units, which is pure; what runs is in `supervise`.
 
+pub mod forms;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -27,6 +27,7 @@ mod reference;
 mod schema;
 mod score;
 mod server;
+mod services;
 mod splice;
 mod starter;
 mod syntax;
@@ -54,8 +55,9 @@ pub use load::load;
 pub use metrics::{Metrics, Network};
 pub use named_files::check_files;
 pub use probe_modules::ProbeModule;
-pub use reference::reference_md;
-pub use schema::{SectionDoc, describe, schema};
+pub use reference::{reference_md, services_reference_md};
+pub use schema::{SectionDoc, describe, schema, services_schema};
+pub use services::{Services, services, services_default, services_of};
 pub use starter::default_text;
 
 /// Looks up an environment variable by name. The binary passes the process environment, tests a map.

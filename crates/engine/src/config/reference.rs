@@ -6,6 +6,7 @@ use model::conf::Field;
 
 use super::commands::{ARGUMENT, COMMAND, COMMANDS};
 use super::schema::{SectionDoc, describe, type_words};
+use super::services::fields as services;
 
 /// The page `docs/reference/configuration.md`.
 #[must_use]
@@ -52,6 +53,29 @@ Every key of `streampulse.yaml`. This page is generated from the tables that the
   the password of a `url` a variable may hold any sign.
 * Where a list is accepted, a single value is a list of one.
 * A key without a value (`group:` or `group: ~`) is as good as absent; in a target it also undoes what a template says.
+";
+
+/// The page `docs/reference/services.md`.
+#[must_use]
+pub fn services_reference_md() -> String {
+    let mut out = String::from(SERVICES_INTRODUCTION);
+    for (title, fields) in services::sections() {
+        let _ = write!(out, "\n## `{title}`\n");
+        table(title, fields, &mut out);
+    }
+    out
+}
+
+const SERVICES_INTRODUCTION: &str = "\
+# Services reference
+
+Every key of `services.yaml`, which stands beside the configuration file unless `--services` or `STREAMPULSE_SERVICES` names another. This
+page is generated from the tables that the loader checks against (`UPDATE=1 cargo test -p engine` writes it anew); [the guide](../guide/services.md)
+tells how they are used. Durations, sizes, variables and lists are written as in the [configuration](configuration.md).
+
+* Nothing that comes over HTTP can write this file, and others than its owner may not write it either (`chmod go-w`).
+* It is watched while StreamPulse runs. A file with problems changes nothing that runs.
+* Paths that do not begin with a slash count from the folder of the file, except programs, which are always named by their whole path.
 ";
 
 fn section(doc: &SectionDoc, out: &mut String) {

@@ -13,6 +13,7 @@ use super::maintenance::WINDOW;
 use super::metrics::METRICS;
 use super::mqtt::MQTT;
 use super::score::{SCORE, WEIGHTS};
+use super::services::fields::SERVICES;
 
 /// One section of the configuration, for forms and references.
 #[derive(Clone, Debug)]
@@ -143,6 +144,15 @@ pub fn schema() -> Value {
         }),
     );
     object(&mut root, "$defs", json!({ "target": target(), "template": template(), "channel": channel() }));
+    root
+}
+
+/// JSON Schema (draft 2020-12) of the file of services.
+#[must_use]
+pub fn services_schema() -> Value {
+    let mut root = section(&SERVICES);
+    root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    root["title"] = json!("StreamPulse services");
     root
 }
 

@@ -14,6 +14,7 @@ mod named;
 mod probe_modules;
 mod push;
 mod score;
+mod services;
 mod surfaces;
 
 use model::conf::Problem;

@@ -7,7 +7,9 @@ use model::conf::{Field, Type};
 use serde_json::{Value, json};
 
 use super::{check_warnings, good};
-use crate::config::{Overrides, default_text, describe, load, reference_md, schema};
+use crate::config::{
+    Overrides, default_text, describe, load, reference_md, schema, services_reference_md, services_schema,
+};
 
 /// The text equals the file in the repository.
 #[track_caller]
@@ -33,6 +35,13 @@ fn the_reference_page_is_what_the_tables_say() {
 fn the_schema_is_what_the_tables_say() {
     let text = serde_json::to_string_pretty(&schema()).expect("JSON") + "\n";
     golden("../../docs/reference/streampulse.schema.json", &text);
+}
+
+#[test]
+fn the_reference_and_the_schema_of_services_are_what_the_tables_say() {
+    golden("../../docs/reference/services.md", &services_reference_md());
+    let text = serde_json::to_string_pretty(&services_schema()).expect("JSON") + "\n";
+    golden("../../docs/reference/services.schema.json", &text);
 }
 
 #[test]
