@@ -47,6 +47,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(300);
 #[derive(Clone)]
 pub struct Handle {
     inner: Arc<Inner>,
+    units: Units,
 }
 
 struct Inner {
@@ -76,7 +77,7 @@ pub(crate) struct Parts {
 
 impl Handle {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self { inner: Arc::new(Inner { parts, tries: Semaphore::new(TRIES_AT_ONCE) }) }
+        Self { units: parts.units.clone(), inner: Arc::new(Inner { parts, tries: Semaphore::new(TRIES_AT_ONCE) }) }
     }
 
     /// The Board as it changes: at most 20 a second, only the newest.
@@ -131,7 +132,13 @@ impl Handle {
     /// Units: how they are, and what people ask of them.
     #[must_use]
     pub fn units(&self) -> &Units {
-        &self.inner.parts.units
+        &self.units
+    }
+
+    /// The same engine with units that somebody else runs.
+    #[must_use]
+    pub fn with_units(self, units: Units) -> Self {
+        Self { units, ..self }
     }
 
     /// How punctual the looks were since the start; `None` when the engine is ending.

@@ -133,7 +133,7 @@ impl Engine {
         let engine = Self { tasks, looks: looks.clone(), asks: asks.clone(), store: store.clone() };
         let camera = Arc::new(Lens::new(Arc::clone(&clock)));
         let previews = Previews::new(camera, Arc::clone(&clock), looks.clone());
-        let (units, _) = crate::units::none();
+        let units = crate::units::none();
         let handle = Handle::new(Parts {
             asks,
             board,

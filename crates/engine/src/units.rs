@@ -70,23 +70,34 @@ pub struct FormView {
 }
 
 /// A question to the task that owns the units.
-#[expect(dead_code, reason = "the task that reads them comes with the machine of units")]
-pub(crate) enum UnitAsk {
+pub enum UnitAsk {
+    /// Start, stop or restart.
     Command {
+        /// Of which unit.
         id: UnitId,
+        /// What.
         command: UnitCommand,
+        /// Who asks.
         actor: String,
+        /// Where the answer goes.
         reply: oneshot::Sender<Result<Taken, UnitError>>,
     },
+    /// The form with its values.
     Form {
+        /// Of which unit.
         id: UnitId,
+        /// Where the answer goes.
         reply: oneshot::Sender<Result<FormView, UnitError>>,
     },
     /// Keys with values are set, keys without are reset to their defaults, others stay.
     SetForm {
+        /// Of which unit.
         id: UnitId,
+        /// The keys.
         patch: BTreeMap<String, Option<Value>>,
+        /// Who asks.
         actor: String,
+        /// Where the answer goes.
         reply: oneshot::Sender<Result<FormView, UnitError>>,
     },
 }
@@ -160,9 +171,26 @@ impl Units {
     }
 }
 
-/// No units: every question is answered with that.
-pub(crate) fn none() -> (Units, watch::Sender<Arc<UnitBoard>>) {
+/// The ends that belong to the task: what is asked, and where the snapshot is published.
+pub struct Backstage {
+    /// Questions.
+    pub asks: mpsc::Receiver<UnitAsk>,
+    /// The snapshot.
+    pub board: watch::Sender<Arc<UnitBoard>>,
+}
+
+/// Questions that may wait for the task.
+const ASKS: usize = 32;
+
+/// A front, and the ends of the task that stands behind it.
+#[must_use]
+pub fn front(folder: PathBuf) -> (Units, Backstage) {
     let (tell, board) = watch::channel(Arc::default());
-    let (asks, _) = mpsc::channel(1);
-    (Units { asks, board, folder: PathBuf::new() }, tell)
+    let (asks, asked) = mpsc::channel(ASKS);
+    (Units { asks, board, folder }, Backstage { asks: asked, board: tell })
+}
+
+/// No units, and nobody behind the front.
+pub(crate) fn none() -> Units {
+    front(PathBuf::new()).0
 }

@@ -15,6 +15,7 @@ pub mod problem;
 pub mod push;
 pub mod score;
 pub mod section;
+pub mod service;
 pub mod session;
 pub mod sink;
 pub mod target;

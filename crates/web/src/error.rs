@@ -7,13 +7,14 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::handle::{ApplyError, CommandError};
+use engine::units::UnitError;
 use model::conf::Problem;
 use serde::Serialize;
 use store::StoreError;
 use utoipa::ToSchema;
 
 use crate::dto::problem::ProblemDto;
-use crate::masks::hide_in_words;
+use crate::masks::{hide_in_words, without_places};
 
 /// What went wrong, in the words of the API. The closed list of codes; clients branch on these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +221,20 @@ impl From<CommandError> for ApiError {
                 Self::new(Code::Busy, "busy with as many of these as are allowed at once").retry_after(2)
             }
             CommandError::Stopping => Self::new(Code::Unavailable, "StreamPulse is stopping"),
+        }
+    }
+}
+
+impl From<UnitError> for ApiError {
+    fn from(error: UnitError) -> Self {
+        let words = error.to_string();
+        match error {
+            UnitError::NoSuchUnit => Self::not_found("service"),
+            UnitError::NoForm => Self::new(Code::NotFound, words),
+            UnitError::Refused(_) => Self::new(Code::Conflict, words),
+            UnitError::Invalid(problems) => Self::invalid(problems),
+            UnitError::Io(why) => Self::new(Code::Unavailable, without_places(&why)).logged(why),
+            UnitError::Stopping => Self::new(Code::Unavailable, "StreamPulse is stopping"),
         }
     }
 }

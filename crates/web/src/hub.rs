@@ -1,6 +1,8 @@
 //! The event streams: one task turns boards into bytes once, however many clients listen. Owns the order in which a client
 //! sees things: the whole board first, then every change after it.
 
+mod services;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use crate::dto::target::{Availabilities, TargetDto};
 use crate::health;
 use crate::limits::{EVENT_BACKLOG, EVENT_EVERY, PING_EVERY, VIEW_TIME};
 use crate::pulse::Pulse;
+use services::Services;
 
 /// Bytes for every client.
 #[derive(Clone, Debug)]
@@ -100,12 +103,14 @@ struct Stage {
     board: Arc<Board>,
     health: Option<HealthDto>,
     alerts: Option<AlertsEvent>,
+    services: Services,
 }
 
 impl Stage {
     fn new(handle: Handle, availability: Availability, pulse: Pulse) -> Self {
         let board = handle.now();
         let out = broadcast::Sender::new(EVENT_BACKLOG);
+        let services = Services::new(handle.units());
         Self {
             handle,
             availability,
@@ -116,6 +121,7 @@ impl Stage {
             board,
             health: None,
             alerts: None,
+            services,
         }
     }
 
@@ -126,6 +132,7 @@ impl Stage {
             self.order.clear();
             self.health = None;
             self.alerts = None;
+            self.services.clear();
             let Some(first) = joins.recv().await else { return };
             let mut boards = self.handle.board();
             let mut alerts = self.handle.alerts().board();
@@ -150,6 +157,7 @@ impl Stage {
                         Err(_) => return,
                     },
                     () = self.availability.changed(), if !dirty => dirty = true,
+                    () = self.services.changed(), if !dirty => dirty = true,
                     () = tokio::time::sleep_until(not_before), if dirty => {
                         boards.mark_unchanged();
                         alerts.mark_unchanged();
@@ -218,6 +226,7 @@ impl Stage {
             event(&mut out, "alerts", board.version, &json(&alerts));
             self.alerts = Some(alerts);
         }
+        self.services.refresh(&mut out, self.handle.clock().utc());
         let config = |b: &Board| (b.config_hash.clone(), Arc::clone(&b.health.config_problems));
         if config(&board) != config(&self.board) {
             let dto = self.config(&board).await;
@@ -270,6 +279,9 @@ impl Stage {
             event(&mut told, "alerts", self.board.version, &json(alerts));
             out.push(told.freeze());
         }
+        let mut services = BytesMut::new();
+        self.services.whole(&mut services, self.handle.clock().utc());
+        out.push(services.freeze());
         out
     }
 

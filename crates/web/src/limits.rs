@@ -76,6 +76,12 @@ pub const MAX_TIMES: usize = 1_000;
 pub const SINK_TESTS: usize = 4;
 /// Longest time for trying one out, whatever its own deadline.
 pub const SINK_TEST_TIME: Duration = Duration::from_secs(30);
+/// Largest body with values of a service's form: twice a form of a hundred keys with long texts.
+pub const UNIT_BODY_BYTES: usize = 256 * 1024;
+/// Longest wait for a command on a service or for its form: it only writes small files, on disks that may hang.
+pub const UNIT_TIME: Duration = Duration::from_secs(10);
+/// A service whose measured values alone change is told to pages at most this often.
+pub const SERVICE_VALUES_EVERY: Duration = Duration::from_secs(5);
 /// Rows of the history page of StreamPulse 2.x.
 pub const COMPAT_HISTORY_ROWS: usize = 50;
 

@@ -12,6 +12,7 @@ pub mod outbox;
 pub mod preview;
 pub mod push;
 pub mod sections;
+pub mod services;
 pub mod session;
 pub mod sinks;
 pub mod table;

@@ -4,8 +4,8 @@ use axum::routing::{delete, get, patch, post, put};
 
 use super::{Answer, Method, Param, Route, Shape, shape};
 use super::{
-    alerts, config, events, export, health, history, kinds, outbox, preview, push, sections, session, sinks, targets,
-    tokens, users,
+    alerts, config, events, export, health, history, kinds, outbox, preview, push, sections, services, session, sinks,
+    targets, tokens, users,
 };
 use crate::auth::roles::{Access, Role};
 use crate::compat::{self, CompatStatus, CompatZone};
@@ -21,6 +21,9 @@ use crate::dto::outbox::{ChannelsDto, OutboxDto};
 use crate::dto::people;
 use crate::dto::push::{CalledDto, PushUrlDto};
 use crate::dto::section::{SectionDto, SectionValues, SectionsDto};
+use crate::dto::service::form::{FormDto, FormPatch};
+use crate::dto::service::spec::SpecDto;
+use crate::dto::service::{ServiceDto, ServicesDto, TakenDto};
 use crate::dto::session as dto_session;
 use crate::dto::sink::{SinksDto, TestSink, TestedDto};
 use crate::dto::target::{TargetDto, TargetsDto};
@@ -115,6 +118,11 @@ const fn json<T: utoipa::ToSchema>() -> Answer {
 
 const fn created<T: utoipa::ToSchema>() -> Answer {
     Answer::Json(201, shape::<T>())
+}
+
+/// What was asked for is under way.
+const fn accepted<T: utoipa::ToSchema>() -> Answer {
+    Answer::Json(202, shape::<T>())
 }
 
 use Answer::{Nothing, Other};
@@ -334,6 +342,28 @@ pub static ROUTES: &[Route] = &[
     route(Delete, "/api/v1/maintenance/{name}", OPERATOR, "Ends planned work that began by hand", Nothing, || {
         delete(alerts::end_maintenance)
     }),
+    // Services
+    route(Get, "/api/v1/services", VIEWER, "All services as they are now", json::<ServicesDto>(), || {
+        get(services::list)
+    }),
+    route(Get, "/api/v1/services/{id}", VIEWER, "One service", json::<ServiceDto>(), || get(services::show)),
+    route(Get, "/api/v1/services/{id}/spec", OPERATOR, "What a service is", json::<SpecDto>(), || get(services::spec)),
+    route(Post, "/api/v1/services/{id}/start", OPERATOR, "Starts a service", accepted::<TakenDto>(), || {
+        post(services::start)
+    }),
+    route(Post, "/api/v1/services/{id}/stop", OPERATOR, "Ends a service", accepted::<TakenDto>(), || {
+        post(services::stop)
+    }),
+    route(Post, "/api/v1/services/{id}/restart", OPERATOR, "Begins a service anew", accepted::<TakenDto>(), || {
+        post(services::restart)
+    }),
+    route(Get, "/api/v1/services/{id}/form", VIEWER, "What may be set of a service", json::<FormDto>(), || {
+        get(services::form)
+    }),
+    route(Patch, "/api/v1/services/{id}/form", ADMIN, "Sets keys of a service's form", json::<FormDto>(), || {
+        patch(services::set_form)
+    })
+    .takes(shape::<FormPatch>()),
     // Now
     route(Get, "/api/v1/events", VIEWER, "Everything as it happens", Other("text/event-stream"), || {
         get(events::stream)

@@ -14,6 +14,8 @@ mod probe_route;
 mod rig;
 mod secrets;
 mod sections;
+mod services;
+mod staged;
 mod table;
 mod targets;
 mod tls;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use engine::config::{Config, ConfigFile, Overrides};
 use engine::handle::Handle;
 use engine::looker::{BoxFuture, Looker, Tell};
+use engine::units::Units;
 use engine::{Engine, Start};
 use model::fault::{Fault, FaultKind};
 use model::observation::{Look, Observation, Second};
@@ -112,8 +113,19 @@ impl Rig {
         Self::in_folder(folder, scripted).await
     }
 
+    /// A server with the usual targets, and with units that the test runs.
+    pub(crate) async fn with_units(units: Units) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("streampulse.yaml"), format!("{SERVER}{TARGETS}")).expect("written");
+        Self::begin(folder, true, Some(units)).await
+    }
+
     /// A server on what a folder holds.
     pub(crate) async fn in_folder(folder: tempfile::TempDir, scripted: bool) -> Self {
+        Self::begin(folder, scripted, None).await
+    }
+
+    async fn begin(folder: tempfile::TempDir, scripted: bool, units: Option<Units>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let settings = Settings::new(folder.path().join("history.db"));
         let (store, _) = Store::open(settings, Arc::clone(&clock)).expect("the history opens");
@@ -131,6 +143,10 @@ impl Rig {
             Engine::start(start).await
         };
         let (engine, handle, config): (Engine, Handle, Config) = started.expect("the engine starts");
+        let handle = match units {
+            Some(units) => handle.with_units(units),
+            None => handle,
+        };
         let tasks = Tasks::new();
         let listening = web::serve(handle.clone(), &config, &tasks, web::Options::default()).await.expect("serves");
         Self { folder, handle, listening, tasks, engine: Some(engine), store }
