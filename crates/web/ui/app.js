@@ -5,12 +5,15 @@ import { h, link, put, setText, toast } from './dom.js';
 import { PARTS, span } from './format.js';
 import * as live from './live.js';
 import { now } from './live.js';
+import { troubled } from './service_parts.js';
 
 const ROUTES = [
   [/^\/$/, () => import('./page_streams.js')],
   [/^\/streams\/new$/, () => import('./page_edit.js')],
   [/^\/streams\/(?<id>[^/]+)\/edit$/, () => import('./page_edit.js')],
   [/^\/streams\/(?<id>[^/]+)$/, () => import('./page_stream.js')],
+  [/^\/services$/, () => import('./page_services.js')],
+  [/^\/services\/(?<id>[^/]+)$/, () => import('./page_service.js')],
   [/^\/incidents$/, () => import('./page_incidents.js')],
   [/^\/alerts$/, () => import('./page_alerts.js')],
   [/^\/maintenance$/, () => import('./page_maintenance.js')],
@@ -115,9 +118,18 @@ function frame() {
   };
   undo.push(live.subscribe((what) => { if (what === 'alerts') drawBadge(); }));
   drawBadge();
+  const troubles = h('span', { class: 'troubles', hidden: true });
+  const drawTroubles = () => {
+    const bad = [...now.services.values()].filter(troubled).length;
+    troubles.hidden = !bad;
+    setText(troubles, String(bad));
+    troubles.title = `${bad} in trouble`;
+  };
+  undo.push(live.subscribe((what) => { if (what === 'services') drawTroubles(); }));
+  drawTroubles();
   put(root, h('div', { class: 'bar' },
     link('/', { class: 'brand' }, h('img', { src: '/ui/icon.svg', alt: '' }), 'StreamPulse', session.demo ? h('span', { class: 'tag' }, 'demo') : null),
-    h('nav', { class: 'nav', 'aria-label': 'Pages' }, link('/', {}, 'Streams'), link('/alerts', {}, 'Alerts', badge), link('/incidents', {}, 'Incidents'), link('/maintenance', {}, 'Planned'), link('/settings', {}, 'Settings')),
+    h('nav', { class: 'nav', 'aria-label': 'Pages' }, link('/', {}, 'Streams'), link('/services', {}, 'Services', troubles), link('/alerts', {}, 'Alerts', badge), link('/incidents', {}, 'Incidents'), link('/maintenance', {}, 'Planned'), link('/settings', {}, 'Settings')),
     h('div', { class: 'tools' }, conn, themeButton(),
       session.login_required ? h('span', { class: 'muted nowrap who' }, session.user) : null,
       session.login_required ? h('button', { class: 'btn small', type: 'button', onclick: signOut }, 'Sign out') : null)),

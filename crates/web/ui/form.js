@@ -9,7 +9,7 @@ const label = (key) => (key === 'url' ? 'URL' : key.replaceAll('_', ' ').replace
 export function input(field, value) {
   const problem = h('div', { class: 'problem', hidden: true });
   const id = `f-${field.key}-${Math.random().toString(36).slice(2, 8)}`;
-  const hint = field.default !== null && field.default !== undefined ? `default ${field.default}` : '';
+  const hint = field.hint || (field.default !== null && field.default !== undefined ? `default ${field.default}` : '');
   const given = value !== undefined && value !== null;
   let control;
   let read;
@@ -45,7 +45,7 @@ export function input(field, value) {
   }
   control.name = field.key;
   const range = field.min !== null && field.min !== undefined && field.type !== 'text' ? ` Accepted: ${field.min} to ${field.max}.` : '';
-  const node = h('div', { class: 'field' }, h('label', { class: 'label', for: id }, label(field.key), field.required ? ' *' : ''), control, problem, h('span', { class: 'help' }, prose(`${field.doc}${range}`)));
+  const node = h('div', { class: 'field' }, h('label', { class: 'label', for: id }, field.title || label(field.key), field.required ? ' *' : ''), control, problem, h('span', { class: 'help' }, prose(`${field.doc}${range}`)));
   return { key: field.key, node, control, read, problem(text) { problem.hidden = !text; put(problem, text || ''); node.classList.toggle('wrong', Boolean(text)); } };
 }
 

@@ -1,8 +1,11 @@
-// Now, as the server tells it: one event stream, one map of targets. Reconnects by itself and says when it is cut off.
+// Now, as the server tells it: one event stream, one map of targets and one of services. Reconnects by itself and says when it
+// is cut off.
 
 export const now = {
   targets: new Map(), // id -> target, in the order of the configuration
   live: new Map(), // id -> newest values of a held session: {at, second, bitrate, fps, loss, key, held}
+  services: new Map(), // id -> service, in the order of the file of services
+  servicesLoaded: false,
   health: null,
   config: null,
   alerts: null, // {version, active, open, worst}
@@ -13,7 +16,7 @@ export const now = {
 };
 
 const listeners = new Set();
-/** `f(what, ids)` is called after each change; what is 'alerts' | 'targets' | 'list' | 'live' | 'health' | 'config' | 'connection' | 'incident'. Answers how to stop. */
+/** `f(what, ids)` is called after each change; what is 'alerts' | 'targets' | 'list' | 'live' | 'services' | 'health' | 'config' | 'connection' | 'incident'. Answers how to stop. */
 export function subscribe(f) {
   listeners.add(f);
   return () => listeners.delete(f);
@@ -63,7 +66,7 @@ function hurry() {
 export function forget() {
   wanted = false;
   stop();
-  Object.assign(now, { targets: new Map(), live: new Map(), health: null, config: null, alerts: null, connected: false, lostAt: null, loaded: false });
+  Object.assign(now, { targets: new Map(), live: new Map(), services: new Map(), servicesLoaded: false, health: null, config: null, alerts: null, connected: false, lostAt: null, loaded: false });
 }
 
 export function stop() {
@@ -122,6 +125,17 @@ function open() {
   on('live', (l) => {
     for (const [id, [at, second, bitrate, fps, loss, key, held]] of Object.entries(l.targets)) now.live.set(id, { at, second, bitrate, fps, loss, key, held });
     tell('live', new Set(Object.keys(l.targets)));
+  });
+  // All of them: at the beginning, and when the file of services changed which there are.
+  on('services', (all) => {
+    now.services = new Map(all.services.map((s) => [s.id, s]));
+    now.servicesLoaded = true;
+    tell('services');
+  });
+  on('service', (s) => {
+    const fresh = !now.services.has(s.id);
+    now.services.set(s.id, s);
+    tell('services', fresh ? undefined : new Set([s.id]));
   });
   on('removed', (r) => { now.live.delete(r.id); if (now.targets.delete(r.id)) tell('list'); });
   on('health', (x) => { now.health = x; tell('health'); });
