@@ -201,6 +201,8 @@ export function make({ id: rawId, go }) {
   let actionsKey = '';
 
   const close = () => { built?.preview.stop(); built?.history.destroy(); built?.looks.destroy(); built?.session.destroy(); };
+  // The services whose output this stream is.
+  const makers = () => [...now.services.values()].filter((x) => x.targets.includes(id));
   const stat = (k, v) => h('div', { class: 'card stat' }, h('div', { class: 'k' }, k), h('div', { class: 'v' }, v));
   const update = () => {
     const t = now.targets.get(id);
@@ -219,7 +221,8 @@ export function make({ id: rawId, go }) {
     setText(parts.url, t.url);
     parts.pill.className = `pill ${t.status}`;
     setText(parts.pill, STATUS[t.status]);
-    keep(parts.tags, JSON.stringify([t.kind, t.group, t.tags]), () => [h('span', { class: 'tag kind' }, t.kind), t.group ? h('span', { class: 'tag' }, t.group) : null, t.tags.map((x) => h('span', { class: 'tag' }, x))]);
+    keep(parts.tags, JSON.stringify([t.kind, t.group, t.tags, makers().map((x) => x.name)]), () => [h('span', { class: 'tag kind' }, t.kind), t.group ? h('span', { class: 'tag' }, t.group) : null, t.tags.map((x) => h('span', { class: 'tag' }, x)),
+      makers().map((x) => link(`/services/${encodeURIComponent(x.id)}`, { class: 'tag' }, `made by ${x.name}`))]);
     if (actionsKey !== `${t.name} ${t.paused}`) { actionsKey = `${t.name} ${t.paused}`; put(parts.acts, actions(t, go)); }
     parts.why.className = `notice ${t.status === 'down' ? 'bad' : t.status === 'degraded' ? 'warn' : ''}`;
     const pendingFault = t.status === 'up' && t.last && t.last.grade !== 'pass' ? t.last.reasons[0]?.text : '';
@@ -237,6 +240,7 @@ export function make({ id: rawId, go }) {
     parts.score.update(t);
   };
   const unsubscribe = subscribe((what, ids) => {
+    if (what === 'services' && !ids) update();
     if (what === 'targets' ? ids.has(id) : what === 'list') { update(); built?.looks.refresh(); }
     if (what === 'incident') built?.incidents.refresh();
   });

@@ -15,6 +15,8 @@ const RAW_MS = 5000;
 const COLOURS = ['var(--c2)', 'var(--c4)', 'var(--c3)', 'var(--c8)', 'var(--c6)', 'var(--c7)'];
 
 const depthOf = (queue) => (queue ? Object.entries(queue).filter(([state]) => !isOver(state)).reduce((sum, [, n]) => sum + n, 0) : null);
+/** Counts of a queue as an object; null where it was not counted. */
+const counts = (queue) => (Array.isArray(queue) ? (queue.length ? Object.fromEntries(queue.map((c) => [c.state, c.count])) : null) : queue);
 const cpuWords = (v) => `${number(v)} %`;
 
 /** One curve for each state of a queue that is not over, and one for all where there are several. */
@@ -44,7 +46,7 @@ export function chartsCard(id) {
       const answer = await get(`/services/${encodeURIComponent(id)}/samples${query({ from, to, step })}`);
       if (mine !== turn) return;
       failed.hidden = true;
-      const rows = answer.rows;
+      const rows = answer.rows.map((r) => ({ ...r, queue: counts(r.queue) }));
       const window = { from, to, gap: Math.max(answer.step_ms ?? step ?? RAW_MS, RAW_MS) * 3 };
       const points = (key) => rows.map((r) => [r.at, r[key]]);
       const s = now.services.get(id);
