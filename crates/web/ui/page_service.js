@@ -145,7 +145,7 @@ function build(node, id) {
   const state = pills();
   const failed = h('div', { class: 'notice bad', role: 'alert', hidden: true });
   const buttons = actions('', (words) => { failed.hidden = !words; setText(failed, words); });
-  const p = { name: h('h1', { class: 'wrap' }), sub: h('div', { class: 'row' }), reason: h('div', { class: 'notice', role: 'status' }), why: h('span'), next: h('b', { class: 'next' }), facts: factList(), conf: h('span', { class: 'acts' }), usage: usageCard(), queue: queueCard(), end: endCard() };
+  const p = { name: h('h1', { class: 'wrap' }), sub: h('div', { class: 'row' }), reason: h('div', { class: 'notice' }), why: h('span', { role: 'status' }), next: h('b', { class: 'next' }), facts: factList(), conf: h('span', { class: 'acts' }), usage: usageCard(), queue: queueCard(), end: endCard() };
   put(p.reason, p.why, p.next);
   const [charts, timeline, log] = [chartsCard(id), timelineCard(id), logCard(id)];
   const first = now.services.get(id);

@@ -116,7 +116,7 @@ function nothing() {
   if (!now.servicesLoaded) return 'Loading …';
   if (now.services.size) return 'No service fits this search and filter.';
   return h('div', { class: 'intro' }, h('h2', {}, 'No services are run yet'),
-    h('p', {}, 'A service is a program or a container that StreamPulse starts, watches and starts again. What may run stands in the file ', h('code', {}, 'services.yaml'), ' beside the configuration, and nowhere else: no page can add one. The file takes effect as soon as it is written.'),
+    h('p', {}, 'A service is a program or a container that StreamPulse starts, watches and starts again. What may run stands in the file ', h('code', {}, 'services.yaml'), ' beside the configuration, and nowhere else: no page can add one. Only its owner may write the file, and it takes effect as soon as it is written.'),
     h('pre', { class: 'example' }, EXAMPLE));
 }
 
