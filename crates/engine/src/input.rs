@@ -118,6 +118,8 @@ pub enum Input {
     Config(Box<NewConfig>),
     /// The newest configuration file was refused, or is gone. What runs goes on.
     ConfigRejected(Arc<Vec<Problem>>),
+    /// Why the newest file of services was refused, if it was. What runs goes on.
+    Services(Option<String>),
     /// These targets are in planned work now, and no others.
     Maintenance(Arc<BTreeSet<TargetId>>),
     /// The store says how it is.

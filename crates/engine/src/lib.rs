@@ -15,6 +15,7 @@ pub mod notify;
 mod permits;
 pub mod previews;
 mod pushes;
+mod services;
 mod shell;
 mod start;
 pub mod state;

@@ -49,6 +49,8 @@ pub(crate) enum Ask {
     Config(Box<NewConfig>, oneshot::Sender<()>),
     /// A configuration was refused.
     Rejected(Arc<Vec<Problem>>),
+    /// Why the newest file of services was refused, if it was.
+    Services(Option<String>),
     /// These targets are in planned work now, and no others.
     Maintenance(Arc<BTreeSet<TargetId>>),
     /// A task of the engine panicked and was contained.
@@ -231,6 +233,9 @@ impl Shell {
             if !board.health.config_problems.is_empty() {
                 self.input(now, Input::ConfigRejected(Arc::clone(&board.health.config_problems)));
             }
+            if let Some((reason, _)) = board.health.unwell.get(&Part::Services) {
+                self.input(now, Input::Services(Some(reason.clone())));
+            }
             self.input(now, Input::Panicked(words.to_owned()));
             if self.stopping.is_some() {
                 self.input(now, Input::Stop);
@@ -252,6 +257,7 @@ impl Shell {
                 self.applied.push(told);
                 self.input(now, Input::Config(config));
             }
+            Ask::Services(refused) => self.input(now, Input::Services(refused)),
             Ask::Rejected(problems) => self.input(now, Input::ConfigRejected(problems)),
             Ask::Maintenance(targets) => {
                 self.planned = Arc::clone(&targets);

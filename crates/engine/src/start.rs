@@ -25,6 +25,7 @@ use crate::looker::{Looker, Probes};
 use crate::notify::{Outbox, PostOffice};
 use crate::previews::{Lens, Previews};
 use crate::pushes::{Pushes, courier};
+use crate::services::{self, ServicesWatch};
 use crate::shell::{Ask, Ends, Shell};
 
 /// How often the store is asked how it is.
@@ -85,6 +86,7 @@ impl Engine {
         let commands = overrides.commands.clone().unwrap_or_default();
         let rules = Rules { env, overrides };
         let (config, hash) = load(&config_file, &rules).await?;
+        let (services, services_hash) = services::first(&rules).await?;
         let kept = restore(&store, &*clock).await;
         for (seen, verdict) in kept.values().filter_map(|kept| kept.last.as_ref()) {
             inbox.restore(seen, verdict.grade == Grade::Warn, clock.mono());
@@ -111,6 +113,13 @@ impl Engine {
             told_settings,
         );
         tasks.spawn("configuration desk", desk.run(desk_rx, tasks.cancelled()));
+        let (told_services, _services) = watch::channel(Arc::new(services));
+        if let Some(file) = rules.overrides.services.clone() {
+            let (rules, clock, settings) = (rules.clone(), Arc::clone(&clock), settings.clone());
+            let told = (told_services, services_hash);
+            let watch = ServicesWatch::new(file, rules, clock, ends.asks.clone(), settings, told);
+            tasks.spawn("services file", watch.run(tasks.cancelled()));
+        }
         let courier = courier(Arc::clone(&inbox), ends.asks.clone(), Arc::clone(&clock), tasks.cancelled());
         tasks.spawn("calls", courier);
         tasks.spawn("store check", check_store(store.clone(), ends.asks.clone(), tasks.clone()));

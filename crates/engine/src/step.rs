@@ -29,6 +29,7 @@ pub fn step(state: &mut State, now: Now, input: Input) -> Vec<Effect> {
         Input::Held { look, observation, second } => state.held(now, look, *observation, second),
         Input::Command(command, ticket) => state.command(now, &command, ticket),
         Input::Config(config) => state.configure(now, *config),
+        Input::Services(refused) => state.services_file(now, refused),
         Input::ConfigRejected(problems) => state.config_rejected(now, problems),
         Input::Maintenance(targets) => state.plan(now, targets),
         Input::Store(store) => state.store_says(now, store),

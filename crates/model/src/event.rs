@@ -23,9 +23,14 @@ pub enum Part {
     Clock,
     /// The configuration file.
     Config,
+    /// The file of services.
+    Services,
 }
 
 impl Part {
+    /// Every part, in order.
+    pub const ALL: [Self; 5] = [Self::Store, Self::Engine, Self::Clock, Self::Config, Self::Services];
+
     /// The word used in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +39,7 @@ impl Part {
             Self::Engine => "engine",
             Self::Clock => "clock",
             Self::Config => "config",
+            Self::Services => "services",
         }
     }
 }

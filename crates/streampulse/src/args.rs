@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Look once at a URL. Exit code: 0 up, 1 degraded, 2 down, 3 unknown or misuse (as Nagios plugins do).
     Probe(ProbeArgs),
-    /// Check a configuration file: every problem at once, with its place and a remedy.
+    /// Check a configuration file and the file of services beside it: every problem at once, with its place and a remedy.
     Check(CheckArgs),
     /// Turn a StreamPulse 2.x `config.yaml` into a `streampulse.yaml`.
     Import(ImportArgs),
@@ -106,6 +106,9 @@ pub(crate) struct RunArgs {
     /// is there, when left out.
     #[arg(long, env = "STREAMPULSE_COMMANDS", value_name = "FILE")]
     pub(crate) commands: Option<PathBuf>,
+    /// File that says which services are run; `services.yaml` beside the configuration file, where it is there, when left out.
+    #[arg(long, env = "STREAMPULSE_SERVICES", value_name = "FILE")]
+    pub(crate) services: Option<PathBuf>,
     /// Write a starter configuration file when there is none.
     #[arg(long)]
     pub(crate) init: bool,
@@ -166,12 +169,18 @@ pub(crate) struct CheckArgs {
     /// is there, when left out.
     #[arg(long, env = "STREAMPULSE_COMMANDS", value_name = "FILE")]
     pub(crate) commands: Option<PathBuf>,
+    /// File of services to check too; `services.yaml` beside the configuration file, where it is there, when left out.
+    #[arg(long, env = "STREAMPULSE_SERVICES", value_name = "FILE")]
+    pub(crate) services: Option<PathBuf>,
     /// Print the problems as JSON.
     #[arg(long)]
     pub(crate) json: bool,
     /// Print the JSON Schema of the configuration instead of checking a file.
     #[arg(long)]
     pub(crate) schema: bool,
+    /// Print the JSON Schema of the file of services instead of checking a file.
+    #[arg(long, conflicts_with = "schema")]
+    pub(crate) services_schema: bool,
 }
 
 /// Options of `import`.

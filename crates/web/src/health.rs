@@ -21,7 +21,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn of(handle: &Handle, board: &Board, pulse: &Pulse) -> HealthDto {
     let now = handle.clock().utc();
     let mut parts: BTreeMap<&'static str, PartDto> = BTreeMap::new();
-    for part in [Part::Store, Part::Engine, Part::Clock, Part::Config] {
+    for part in Part::ALL {
         let unwell = board.health.unwell.get(&part);
         parts.insert(part.as_str(), PartDto::new(unwell.map(|(why, since)| (hide_in_words(why), since.0))));
     }
@@ -108,11 +108,12 @@ pub fn same(a: &HealthDto, b: &HealthDto) -> bool {
     a.targets == b.targets && parts(a) == parts(b)
 }
 
-/// Whether this process does its work: engine, store and clock are well. A configuration that was refused does not count,
-/// because what ran before goes on.
+/// Whether this process does its work: engine, store and clock are well. A file that was refused, of the configuration or of
+/// services, does not count, because what ran before goes on.
 #[must_use]
 pub fn ready(health: &HealthDto) -> ReadyDto {
-    let unwell = health.parts.iter().filter(|(name, part)| !part.ok && **name != Part::Config.as_str());
+    let files = [Part::Config.as_str(), Part::Services.as_str()];
+    let unwell = health.parts.iter().filter(|(name, part)| !part.ok && !files.contains(name));
     let reasons = unwell.map(|(name, part)| format!("{name}: {}", part.reason.as_deref().unwrap_or("unwell")));
     let reasons: Vec<String> = reasons.collect();
     ReadyDto { ready: reasons.is_empty(), reasons }

@@ -13,8 +13,6 @@ use super::machine::Machine;
 /// After this long since the start a sink that is not there is gone, and not late.
 const SETTLED_MS: Tick = 60_000;
 
-const PARTS: [Part; 4] = [Part::Store, Part::Engine, Part::Clock, Part::Config];
-
 impl Machine {
     pub(super) fn see_sinks(&mut self, sinks: &BTreeMap<String, SinkNow>) {
         if sinks.keys().any(|name| !self.seen_sinks.contains(name)) {
@@ -41,7 +39,7 @@ impl Machine {
     pub(super) fn see_own(&mut self, board: &Board) {
         for i in 0..self.rules.len() {
             let Condition::Own(parts) = self.rules[i].rule.when.clone() else { continue };
-            for part in PARTS.into_iter().filter(|part| parts.is_empty() || parts.contains(part)) {
+            for part in Part::ALL.into_iter().filter(|part| parts.is_empty() || parts.contains(part)) {
                 let unwell = board.health.unwell.get(&part);
                 let cause = unwell.map_or("", |(reason, _)| reason.as_str());
                 self.see_other(Some(i), About::Own(part.as_str().to_owned()), Some(unwell.is_some()), cause);

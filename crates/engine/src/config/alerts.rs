@@ -49,7 +49,7 @@ const FAULTS: &[&str] = &[
     "tool_missing",
     "internal",
 ];
-const PARTS: &[&str] = &["any", "store", "engine", "clock", "config"];
+const PARTS: &[&str] = &["any", "store", "engine", "clock", "config", "services"];
 const SEVERITIES: &[&str] = &["info", "warning", "critical"];
 
 /// Keys of `alerts`.
@@ -316,7 +316,7 @@ fn condition(section: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Condi
 }
 
 fn part(word: &str) -> Option<Part> {
-    [Part::Store, Part::Engine, Part::Clock, Part::Config].into_iter().find(|part| part.as_str() == word)
+    Part::ALL.into_iter().find(|part| part.as_str() == word)
 }
 
 fn level(section: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Level> {

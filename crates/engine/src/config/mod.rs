@@ -57,7 +57,7 @@ pub use named_files::check_files;
 pub use probe_modules::ProbeModule;
 pub use reference::{reference_md, services_reference_md};
 pub use schema::{SectionDoc, describe, schema, services_schema};
-pub use services::{Services, services, services_default, services_of};
+pub use services::{Services, ServicesFile, check_services, services_default, services_of};
 pub use starter::default_text;
 
 /// Looks up an environment variable by name. The binary passes the process environment, tests a map.
@@ -164,6 +164,8 @@ pub struct Overrides {
     pub demo: bool,
     /// What targets of the kind `exec` may name. `None` where that is not known: then nothing is said about it.
     pub commands: Option<Arc<Commands>>,
+    /// The file that says what runs. `None` runs nothing.
+    pub services: Option<ServicesFile>,
 }
 
 #[cfg(test)]

@@ -9,19 +9,21 @@ mod order;
 mod part;
 mod program;
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::conf::{Place, Problem, Section};
+use model::conf::{Place, Problem, Section, words};
 use model::unit::UnitId;
-use model::unit::spec::{Heal, LogRules, Policy, Program, Restart, Stop, Unit};
+use model::unit::spec::{Heal, HealthSource, LogRules, Policy, Program, QueueSource, ReadyCheck, Restart, Stop, Unit};
+use probe::commands::Commands;
 
 use super::env::expand;
 use super::load::in_order;
 use super::tree::Item;
-use super::{ConfigFile, Env, parse};
+use super::{Config, ConfigFile, Env, parse};
 use fields::{HEAL, LOGS, RESTART, SERVICES, SIGNALS, STOP, UNIT};
 use form::Receivers;
 use names::Names;
@@ -55,24 +57,59 @@ pub fn services_default(config: &Path) -> PathBuf {
     config.with_file_name("services.yaml")
 }
 
-/// Reads and checks the services of a file. `named` says that somebody asked for this file: without, its absence means that
-/// there are no services. Blocks on the disk.
-///
-/// # Errors
-/// Every problem at once, also when others than its owner may write the file.
-pub fn services(path: &Path, named: bool, env: Env<'_>) -> Result<Services, Vec<Problem>> {
-    if !named && !path.exists() {
-        return Ok(Services::default());
+/// Hash of a file that is not there and need not be.
+const ABSENT: &str = "no file";
+
+/// A file of services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicesFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether somebody asked for this file: without, its absence means that there are no services.
+    pub named: bool,
+}
+
+impl ServicesFile {
+    /// The file that was named, else the one beside the configuration.
+    #[must_use]
+    pub fn new(named: Option<&Path>, config: &Path) -> Self {
+        let path = named.map_or_else(|| services_default(config), Path::to_path_buf);
+        Self { path, named: named.is_some() }
     }
-    let (text, _) = ConfigFile::new(path).read().map_err(|problem| vec![problem])?;
-    if let Some(problem) = writable_by_others(path) {
-        return Err(vec![problem]);
+
+    /// The text and its hash; `None` where there is no file and none is asked for. Blocks on the disk.
+    ///
+    /// # Errors
+    /// It cannot be read, or others than its owner may write it.
+    pub(crate) fn text(&self) -> Result<(Option<String>, String), Problem> {
+        if !self.named && !self.path.exists() {
+            return Ok((None, ABSENT.to_owned()));
+        }
+        if let Some(problem) = writable_by_others(&self.path) {
+            return Err(problem);
+        }
+        ConfigFile::new(&self.path).read().map(|(text, hash)| (Some(text), hash))
     }
-    services_of(&text, &folder_of(path), env)
+
+    /// Reads and checks the file. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Every problem at once, also when others than its owner may write the file.
+    pub fn read(&self, env: Env<'_>) -> Result<Services, Vec<Problem>> {
+        match self.text().map_err(|problem| vec![problem])? {
+            (Some(text), _) => self.load(&text, env),
+            (None, _) => Ok(Services::default()),
+        }
+    }
+
+    /// What a text of this file says.
+    pub(crate) fn load(&self, text: &str, env: Env<'_>) -> Result<Services, Vec<Problem>> {
+        services_of(text, &folder_of(&self.path), env)
+    }
 }
 
 /// That others than its owner may write a file that says what runs.
-pub(crate) fn writable_by_others(path: &Path) -> Option<Problem> {
+fn writable_by_others(path: &Path) -> Option<Problem> {
     let mode = fs::metadata(path).map(|data| data.permissions().mode()).unwrap_or_default();
     let message =
         format!("others than its owner may write this file (mode {:03o}), and it says what is run", mode & 0o777);
@@ -80,9 +117,56 @@ pub(crate) fn writable_by_others(path: &Path) -> Option<Problem> {
 }
 
 /// The folder from which relative paths in a file count, as a whole path where that can be told.
-pub(crate) fn folder_of(path: &Path) -> PathBuf {
+fn folder_of(path: &Path) -> PathBuf {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf())
+}
+
+/// What services name and the other files do not know: targets of the configuration, commands of the file of commands. Warnings,
+/// since these files change one after the other.
+#[must_use]
+pub fn check_services(services: &Services, config: &Config, commands: Option<&Commands>) -> Vec<Problem> {
+    let targets: HashSet<&UnitId> = config.targets.iter().map(|target| &target.id).collect();
+    let mut warnings = Vec::new();
+    for unit in &services.units {
+        let mut warn = |key: String, message: String, remedy: String| {
+            warnings.push(Problem::new(None, format!("services.{}.{key}", unit.id), message).with_remedy(remedy));
+        };
+        let mut target = |key: String, id: &UnitId| {
+            if !targets.contains(id) {
+                let near = words::nearest(id.as_str(), targets.iter().map(|id| id.as_str()));
+                let remedy =
+                    near.map_or("add it to the configuration".to_owned(), |near| format!("did you mean {near}?"));
+                warn(key, format!("the configuration has no target {id}"), remedy);
+            }
+        };
+        unit.targets.iter().for_each(|id| target("targets".to_owned(), id));
+        for (i, check) in unit.ready.iter().enumerate() {
+            if let ReadyCheck::Target(id) = check {
+                target(format!("ready[{i}].target"), id);
+            }
+        }
+        for (i, check) in unit.health.iter().enumerate() {
+            if let HealthSource::Target(id) = &check.what {
+                target(format!("health[{i}].target"), id);
+            }
+        }
+        let Some(commands) = commands else { continue };
+        let mut command = |key: String, name: &str| {
+            if let Err(why) = commands.get(name) {
+                warn(key, why, "define it in the file of commands".to_owned());
+            }
+        };
+        for (i, check) in unit.health.iter().enumerate() {
+            if let HealthSource::Exec(name) = &check.what {
+                command(format!("health[{i}].exec"), name);
+            }
+        }
+        if let Some(QueueSource::Command(name)) = unit.queue.as_ref().map(|queue| &queue.source) {
+            command("queue.command".to_owned(), name);
+        }
+    }
+    warnings
 }
 
 /// Checks the text of a file of services whose relative paths count from `base`. Asks the disk whether programs and folders

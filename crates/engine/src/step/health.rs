@@ -102,6 +102,13 @@ impl State {
         self.emit(now.utc, What::ConfigRejected(problems));
     }
 
+    pub(super) fn services_file(&mut self, now: Now, refused: Option<String>) {
+        match refused {
+            Some(reason) => self.unwell(now, Part::Services, reason),
+            None => self.well(now, Part::Services),
+        }
+    }
+
     pub(super) fn config_accepted(&mut self, now: Now) {
         if !self.health.config_problems.is_empty() {
             self.health.config_problems = Arc::default();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use engine::config::{Config, ConfigFile, Overrides, check_files, default_text, load};
+use engine::config::{Config, ConfigFile, Overrides, ServicesFile, check_files, default_text, load};
 use engine::{Engine, Handle, Start};
 use model::time::Clock;
 use net::clock::SystemClock;
@@ -36,6 +36,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         status_listen: args.status_listen,
         demo: false,
         commands: Some(Arc::new(commands)),
+        services: Some(ServicesFile::new(args.services.as_deref(), &args.places.config)),
     };
     let file = ConfigFile::new(&args.places.config);
     if !file.path().exists() {

@@ -203,3 +203,31 @@ fn real_servers_get_their_true_status() {
         assert!(!seen.to_string().contains("s3cret"), "{args:?}: {seen:#}");
     }
 }
+
+#[test]
+fn check_reads_the_file_of_services_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("streampulse.yaml");
+    std::fs::write(&file, "targets: [{name: door, url: 'http://h/'}]").expect("written");
+    let services = folder.path().join("services.yaml");
+    let check = |text: &str| {
+        std::fs::write(&services, text).expect("written");
+        let out = cli(&["check", file.to_str().expect("utf-8")]);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (out.status.code(), text(&out.stdout), text(&out.stderr))
+    };
+    let (code, out, err) = check("services: {a: {process: {argv: [/no/such]}, targets: [dor]}}");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("services.yaml: 1 service, no problems") && out.contains("1 stream, no problems"), "{out}");
+    assert!(err.contains("/no/such cannot be run") && err.contains("did you mean door?"), "{err}");
+    let (code, _, err) = check("services: {a: {process: {argv: [no]}}}");
+    assert_eq!(code, Some(1));
+    assert!(err.contains("services.yaml: line 1, column 32: services.a.process.argv"), "{err}");
+    let json = cli(&["check", "--json", file.to_str().expect("utf-8")]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(
+        (&json["ok"], &json["services"]["ok"], &json["problems"]),
+        (&false.into(), &false.into(), &serde_json::json!([]))
+    );
+    assert_eq!(json["services"]["problems"][0]["line"], 1);
+}

@@ -160,7 +160,7 @@ async fn health_says_what_is_well() {
     let health = admin.get("/api/v1/health").await.json();
     assert_eq!(health["status"], "ok", "{health}");
     assert_eq!((&health["targets"]["up"], &health["targets"]["down"]), (&json!(2), &json!(1)));
-    for part in ["store", "engine", "clock", "config"] {
+    for part in ["store", "engine", "clock", "config", "services"] {
         assert_eq!(health["parts"][part]["ok"], true, "{part}");
     }
     let deadline = tokio::time::Instant::now() + crate::rig::PATIENCE;

@@ -8,7 +8,7 @@ use model::unit::form::{Goes, KeyType, Value};
 use model::unit::spec::{HealthSource, Limit, Measure, Policy, Program, QueueSource, ReadyCheck, Unit};
 
 use super::{check_list, env, lines};
-use crate::config::{Services, services, services_default, services_of};
+use crate::config::{Services, ServicesFile, check_services, services_default, services_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -350,7 +350,7 @@ fn a_file_that_others_may_write_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = services_default(&folder.path().join("streampulse.yaml"));
     assert_eq!(file, folder.path().join("services.yaml"));
-    let read = |named| services(&file, named, &env);
+    let read = |named| ServicesFile { path: file.clone(), named }.read(&env);
     assert_eq!(read(false).map(|s| s.units.len()), Ok(0), "no file, no services");
     assert!(lines(&read(true).expect_err("named")).contains("there is no file"));
     std::fs::write(&file, "services: {a: {process: {argv: [/bin/true]}}}").expect("written");
@@ -427,4 +427,22 @@ fn the_examples_of_the_guide_load() {
         seen += 1;
     }
     assert!(seen >= 5, "{seen}");
+}
+
+#[test]
+fn what_the_other_files_do_not_know_is_a_warning() {
+    let text = "services: {a: {process: {argv: [/bin/true]}, targets: [dor], ready: [{target: door}], health: [{target: gone}, {exec: c}], queue: {command: d}}}";
+    let config = super::good("targets: [{name: door, url: 'http://h/'}]");
+    let commands = crate::config::commands_of("commands: {c: {argv: [/bin/true]}}", &env).expect("good");
+    let told = check_services(&good(text), &config, Some(&commands));
+    check_list(
+        text,
+        &told,
+        &[
+            "services.a.targets: the configuration has no target dor (did you mean door?)",
+            "services.a.health[0].target: the configuration has no target gone (add it",
+            "services.a.queue.command: there is no command \"d\"; did you mean c?",
+        ],
+    );
+    assert_eq!(check_services(&good(text), &config, None).len(), 2);
 }
