@@ -15,12 +15,13 @@ use model::address::{Address, default_port};
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
 use model::reading::Reading;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 pub use hyper::{Method, StatusCode};
 
 use crate::attempt::Attempt;
-use crate::dial::{self, Stream};
+use crate::dial;
 use crate::meter::{Meter, Metered};
 use crate::trust::TlsOptions;
 
@@ -116,11 +117,16 @@ pub async fn send(
 ) -> Result<Response, Fault> {
     let outgoing = request.to_hyper().map_err(|detail| Fault::new(FaultKind::Internal, Phase::FirstByte, detail))?;
     let stream = dial::connect(at, &request.address, tls, reading).await?;
-    at.run(Phase::FirstByte, exchange(stream, outgoing)).await
+    let lacks_client_certificate = stream.lacks_client_certificate();
+    let response = at.run(Phase::FirstByte, exchange(stream, outgoing)).await?;
+    Ok(Response { lacks_client_certificate, ..response })
 }
 
-async fn exchange(stream: Stream, outgoing: hyper::Request<Full<Bytes>>) -> Result<Response, Fault> {
-    let lacks_client_certificate = stream.lacks_client_certificate();
+/// Sends a request over a connection that is open and waits for the reply's headers. Has no deadline of its own.
+pub(crate) async fn exchange<S>(stream: S, outgoing: hyper::Request<Full<Bytes>>) -> Result<Response, Fault>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (stream, meter) = Metered::new(stream);
     let words = |error: &hyper::Error| fault(Phase::FirstByte, error, &meter);
     let (mut sender, connection) = http1::Builder::new()
@@ -148,15 +154,14 @@ async fn exchange(stream: Stream, outgoing: hyper::Request<Full<Bytes>>) -> Resu
     };
     let (head, incoming) = reply.into_parts();
     let body = Body { incoming, link, meter, _sender: sender, phase: Phase::Transfer, received: 0 };
-    Ok(Response { status: head.status.as_u16(), headers: head.headers, body, lacks_client_certificate })
+    Ok(Response { status: head.status.as_u16(), headers: head.headers, body, lacks_client_certificate: false })
 }
 
 type Sender = http1::SendRequest<Full<Bytes>>;
-type Connection = http1::Connection<TokioIo<Metered>, Full<Bytes>>;
-
 /// The connection, moved forward by whoever waits for its reply: no task of its own, so dropping the reply closes the socket.
 struct Link {
-    connection: Option<Pin<Box<Connection>>>,
+    /// Moves bytes between hyper and the socket, whatever kind of socket that is.
+    connection: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
 }
 
 impl Link {

@@ -18,4 +18,5 @@ mod tcp;
 mod tls;
 pub mod trust;
 pub mod udp;
+pub mod unix;
 mod verify;

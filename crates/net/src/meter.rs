@@ -9,8 +9,6 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::dial::Stream;
-
 /// First bytes that are kept: enough for a status line's beginning, too few for anything that matters.
 const HEAD_BYTES: usize = 24;
 
@@ -60,19 +58,19 @@ impl Meter {
 }
 
 /// A stream with a meter on what it receives.
-pub(crate) struct Metered {
-    stream: Stream,
+pub(crate) struct Metered<S> {
+    stream: S,
     meter: Arc<Meter>,
 }
 
-impl Metered {
-    pub(crate) fn new(stream: Stream) -> (Self, Arc<Meter>) {
+impl<S> Metered<S> {
+    pub(crate) fn new(stream: S) -> (Self, Arc<Meter>) {
         let meter = Arc::new(Meter::default());
         (Self { stream, meter: Arc::clone(&meter) }, meter)
     }
 }
 
-impl AsyncRead for Metered {
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -84,7 +82,7 @@ impl AsyncRead for Metered {
     }
 }
 
-impl AsyncWrite for Metered {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

@@ -3,3 +3,4 @@
 //! Owns no decision: when something is started, ended or started again is said by `engine`.
 
 pub mod backend;
+pub mod docker;

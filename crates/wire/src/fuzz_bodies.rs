@@ -5,6 +5,7 @@
 //! nothing exceeds its limit.
 
 mod broker;
+mod containers;
 mod mail;
 mod plugin;
 mod reach;
@@ -13,6 +14,7 @@ mod srt;
 mod streaming;
 
 pub use broker::{mqtt_packets, websocket_frames};
+pub use containers::container_logs;
 pub use mail::{mail_texts, smtp_replies};
 pub use plugin::plugin_output;
 pub use reach::icmp_messages;
@@ -30,7 +32,7 @@ use crate::{aac, auth, h264, h265, jpeg, multipart, rtp, rtsp, sdp, tracks, vide
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 31] = [
+pub const BODIES: [(&str, Body); 32] = [
     ("rtsp_decoder", rtsp_decoder),
     ("rtsp_values", rtsp_values),
     ("auth_challenge", auth_challenge),
@@ -62,6 +64,7 @@ pub const BODIES: [(&str, Body); 31] = [
     ("mail_texts", mail_texts),
     ("mqtt_packets", mqtt_packets),
     ("websocket_frames", websocket_frames),
+    ("container_logs", container_logs),
 ];
 
 /// Feeds `bytes` in pieces whose lengths the bytes themselves choose, or whole.

@@ -9,6 +9,7 @@ pub mod audio;
 pub mod auth;
 mod bits;
 pub mod blocks;
+pub mod container_log;
 pub mod elementary;
 pub mod fuzz_bodies;
 pub mod h264;
