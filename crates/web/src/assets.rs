@@ -55,6 +55,7 @@ files![
     "service_form.js",
     "service_log.js",
     "service_parts.js",
+    "service_spec.js",
     "services.css",
     "session.js",
     "settings_alerts.js",

@@ -68,13 +68,17 @@ function banners() {
   const lost = h('div', { class: 'banner bad', role: 'alert', hidden: true });
   const unwell = h('div', { class: 'banner warn', role: 'alert', hidden: true });
   const config = h('div', { class: 'banner warn', role: 'alert', hidden: true });
+  const services = h('div', { class: 'banner warn', role: 'alert', hidden: true });
   const draw = () => {
     const gone = !now.connected && now.lostAt !== null;
     lost.hidden = !gone;
     if (gone) put(lost, 'Connection lost', h('span', { class: 'detail' }, `What you see is ${span(Date.now() - now.lostAt)} old. Trying to reconnect.`));
-    const parts = Object.entries(now.health?.parts || {}).filter(([name, p]) => !p.ok && name !== 'config');
+    const parts = Object.entries(now.health?.parts || {}).filter(([name, p]) => !p.ok && name !== 'config' && name !== 'services');
     unwell.hidden = gone || !parts.length;
     if (parts.length) put(unwell, 'StreamPulse itself is unwell', h('span', { class: 'detail' }, parts.map(([name, p]) => `${PARTS[name] || name}: ${p.reason}`).join('; ')));
+    const refused = now.health?.parts?.services;
+    services.hidden = gone || !refused || refused.ok;
+    if (refused && !refused.ok) put(services, 'The file of services was refused', h('span', { class: 'detail' }, refused.reason, ' What runs goes on.'));
     const problem = now.health?.parts?.config;
     config.hidden = gone || !problem || problem.ok;
     if (problem && !problem.ok) put(config, 'The configuration file was refused', h('span', { class: 'detail' }, problem.reason, ' What ran before goes on. ', link('/settings/config', {}, 'Show')));
@@ -82,7 +86,7 @@ function banners() {
   const clock = setInterval(() => { if (!lost.hidden) draw(); }, 1000);
   undo.push(live.subscribe((what) => { if (what === 'connection' || what === 'health') draw(); }), () => clearInterval(clock));
   draw();
-  return [lost, unwell, config];
+  return [lost, unwell, config, services];
 }
 
 function themeButton() {

@@ -136,7 +136,7 @@ export function brief({ facts: f }) {
 const percentOf = (ratio) => `${Math.round(ratio * 100)} %`;
 
 /** Parts of StreamPulse itself, as /health names them. */
-export const PARTS = { store: 'Store', engine: 'Engine', clock: 'Clock', config: 'Configuration' };
+export const PARTS = { store: 'Store', engine: 'Engine', clock: 'Clock', config: 'Configuration', services: 'Services' };
 export const STATUS = { up: 'Up', degraded: 'Degraded', down: 'Down', unknown: 'Unknown', paused: 'Paused', maintenance: 'Maintenance' };
 export const PHASES = ['resolve', 'connect', 'tls', 'options', 'describe', 'setup', 'play', 'handshake', 'first_byte', 'transfer', 'media', 'command', 'check'];
 export const phaseName = (p) => p.replaceAll('_', ' ');

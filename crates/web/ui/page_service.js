@@ -8,6 +8,7 @@ import { chartsCard } from './service_charts.js';
 import { configure, formCard } from './service_form.js';
 import { logCard } from './service_log.js';
 import { actions, causeWords, cpuOf, depth, endedBadly, endWords, isOver, lastLines, memoryOf, meter, nextStart, pills, rateWords, runs, seenNow, stateClass, stateWords, troubled, why } from './service_parts.js';
+import { specCard } from './service_spec.js';
 
 const CHARTS_EVERY_MS = 15000;
 const TIMELINE_ROWS = 30;
@@ -127,17 +128,6 @@ function timelineCard(id) {
   more.onclick = () => { limit *= 4; load(); };
   load();
   return { node: card('Timeline', list, more), refresh() { if (!later) later = setTimeout(() => { later = 0; load(); }, SETTLE_MS); }, destroy() { turn++; clearTimeout(later); } };
-}
-
-/** What its file says: the program, its environment and so on, secrets masked. Read when it is opened. */
-function specCard(id) {
-  const body = h('div', {}, h('p', { class: 'muted' }, 'Loading …'));
-  const node = h('details', { class: 'card spec' }, h('summary', {}, 'What runs'), h('div', { class: 'body' }, body));
-  node.ontoggle = async () => {
-    if (!node.open) return;
-    try { put(body, h('pre', { class: 'specjson', tabindex: 0 }, JSON.stringify(await get(`/services/${encodeURIComponent(id)}/spec`), null, 2))); } catch (e) { put(body, h('p', { class: 'notice bad' }, e.message)); }
-  };
-  return node;
 }
 
 /** The page of a service that is there. */
