@@ -7,6 +7,7 @@ use crate::phase::words;
 
 pub mod board;
 pub mod form;
+pub mod machine;
 pub mod spec;
 
 pub use crate::target::TargetId as UnitId;
@@ -26,7 +27,7 @@ words! {
     State {
         /// Does not run, and nobody wants it to.
         Stopped = "stopped",
-        /// Was launched; its start checks have not passed.
+        /// Is on its way: waits for units that it needs, is launched, or its start checks have not passed.
         Starting = "starting",
         /// Runs, and its start checks passed.
         Running = "running",
