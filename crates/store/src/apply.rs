@@ -9,6 +9,7 @@ use model::observation::Observation;
 use model::status::{Status, StatusInput, StatusRules, StatusState, advance};
 use model::target::TargetId;
 use model::time::UtcMs;
+use model::unit::{UnitId, Wanted};
 use model::verdict::Verdict;
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -18,6 +19,7 @@ use crate::outbox::{self, Letter, LetterChange};
 use crate::reading_json;
 use crate::rollup::{self, Pending};
 use crate::types::{AuditRow, Write};
+use crate::units;
 
 /// Most different reasons that are stored once each; further ones stand in their rows. Reasons with a measured value in
 /// them rarely repeat, those of faults do.
@@ -60,6 +62,8 @@ pub(crate) enum Job {
     Audit(AuditRow),
     /// Pause or resume.
     Pause { id: TargetId, paused: bool },
+    /// What is wanted of a unit.
+    UnitWanted { id: UnitId, wanted: Wanted },
     /// What became of alerts, and the messages that follow from it.
     Alerts { changes: Vec<AlertChange>, letters: Vec<Letter> },
     /// What became of a message.
@@ -89,6 +93,11 @@ impl Memory {
             Write::TargetRetired { id, at } => self.retire(tx, id, *at),
             Write::TargetRenamed { from, to } => self.rename(tx, from, to, now),
             Write::Paused { id, paused } => self.pause(tx, id, *paused, now),
+            Write::UnitSeen { id, wanted } => units::seen(tx, id, *wanted, now),
+            Write::UnitRetired { id, at } => units::retire(tx, id, *at),
+            Write::UnitChanged(id, change) => units::change(tx, id, change),
+            Write::UnitRestarts(id, restarts) => units::restarts(tx, id, *restarts),
+            Write::UnitSample(id, sample) => units::sample(tx, id, sample),
             Write::Alive(at) => alive(tx, *at),
         }
     }
@@ -110,6 +119,10 @@ impl Memory {
                 .execute(params![row.at.0, row.actor, row.action, row.subject, row.detail])?,
             Job::Pause { id, paused } => {
                 self.pause(tx, id, *paused, now)?;
+                1
+            }
+            Job::UnitWanted { id, wanted } => {
+                units::want(tx, id, *wanted, now)?;
                 1
             }
             Job::Alerts { changes, letters } => {

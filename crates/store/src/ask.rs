@@ -57,6 +57,7 @@ mod tests {
         questions.extend([true, false].map(incidents::page_sql));
         questions.extend([true, false].map(crate::alerts::page_sql));
         questions.push(crate::outbox::waiting_sql());
+        questions.extend([crate::units::changes_sql(), crate::units::last_end_sql(), crate::units::SAMPLES.to_owned()]);
         for &resolution in Resolution::ALL {
             questions.extend([rollups::row_sql(resolution), rollups::edges_sql(resolution)]);
         }

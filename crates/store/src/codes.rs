@@ -7,6 +7,7 @@ use model::alert::Severity;
 use model::fault::FaultKind;
 use model::phase::{Phase, Phases};
 use model::status::Status;
+use model::unit::{Cause, Exit, State};
 use model::verdict::Grade;
 
 macro_rules! codes {
@@ -59,6 +60,59 @@ codes!(phase_code, phase_of, Phase {
     Check = 11,
     Command = 12,
 });
+
+codes!(unit_state_code, unit_state_of, State {
+    Stopped = 0,
+    Starting = 1,
+    Running = 2,
+    Stopping = 3,
+    BackingOff = 4,
+    Failed = 5,
+    Finished = 6,
+});
+codes!(cause_code, cause_of, Cause {
+    Command = 0,
+    Boot = 1,
+    Adopted = 2,
+    Reload = 3,
+    Form = 4,
+    Exit = 5,
+    Launch = 6,
+    Ready = 7,
+    Health = 8,
+    Target = 9,
+    Stale = 10,
+    Limit = 11,
+    Needs = 12,
+    Timer = 13,
+});
+
+/// How a run ended: sort, and number of the exit code or signal.
+pub(crate) const fn exit_code(exit: Exit) -> (u8, i32) {
+    match exit {
+        Exit::Code(code) => (0, code),
+        Exit::Signal { number, out_of_memory: false } => (1, number),
+        Exit::Signal { number, out_of_memory: true } => (2, number),
+        Exit::Unseen => (3, 0),
+    }
+}
+
+const fn exit_of(sort: u8, number: i32) -> Option<Exit> {
+    match sort {
+        0 => Some(Exit::Code(number)),
+        1 => Some(Exit::Signal { number, out_of_memory: false }),
+        2 => Some(Exit::Signal { number, out_of_memory: true }),
+        3 => Some(Exit::Unseen),
+        _ => None,
+    }
+}
+
+/// Reads how a run ended from two columns; `None` where none did.
+pub(crate) fn read_exit(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Exit>> {
+    let Some(sort) = row.get::<_, Option<u8>>(column)? else { return Ok(None) };
+    let number = row.get::<_, Option<i32>>(column + 1)?.unwrap_or_default();
+    exit_of(sort, number).map(Some).ok_or_else(|| out_of_range(column, sort))
+}
 
 /// Reads a code that the file holds; a number of no meaning is a conversion failure, never a guess.
 pub(crate) fn read<T>(row: &rusqlite::Row<'_>, column: usize, back: fn(u8) -> Option<T>) -> rusqlite::Result<T> {
@@ -213,6 +267,17 @@ mod tests {
         }
         for s in Severity::ALL {
             assert_eq!(severity_of(severity_code(*s)), Some(*s));
+        }
+        for s in State::ALL {
+            assert_eq!(unit_state_of(unit_state_code(*s)), Some(*s));
+        }
+        for c in Cause::ALL {
+            assert_eq!(cause_of(cause_code(*c)), Some(*c));
+        }
+        let signal = |out_of_memory| Exit::Signal { number: 9, out_of_memory };
+        for exit in [Exit::Code(0), Exit::Code(255), signal(false), signal(true), Exit::Unseen] {
+            let (sort, number) = exit_code(exit);
+            assert_eq!(exit_of(sort, number), Some(exit));
         }
         assert_eq!(status_of(200), None);
     }

@@ -17,6 +17,7 @@ mod retain;
 mod rollup;
 mod store;
 mod types;
+mod units;
 mod upgrade;
 mod verify;
 mod writer;
@@ -29,3 +30,4 @@ pub use types::{
     AuditRow, Identity, IncidentRow, ObservationRow, Opened, Resolution, Restored, Rollup, Settings, StatusChangeRow,
     StoreHealth, Write,
 };
+pub use units::{UnitKnown, UnitSample};

@@ -9,7 +9,7 @@ use crate::types::Write;
 /// A thing to write with its number; numbers count up.
 pub(crate) type Numbered = (u64, Write);
 
-/// Two lines that are merged by number: observations, which are given up oldest first when it gets too full, and
+/// Two lines that are merged by number: observations and what units used, which are given up oldest first when it gets too full, and
 /// everything else, which is given up only when no observation is left.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -87,7 +87,7 @@ impl Queue {
 }
 
 fn is_observation(write: &Write) -> bool {
-    matches!(write, Write::Observation(..))
+    matches!(write, Write::Observation(..) | Write::UnitSample(..))
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ const FREE_PAGES: i64 = 1_000;
 const KEEP_SENT: Duration = Duration::from_secs(7 * 86_400);
 /// How long messages that were given up are kept for somebody to look at.
 const KEEP_DEAD: Duration = Duration::from_secs(30 * 86_400);
+/// Entries of a unit's timeline that are kept at most: one that fails again and again does not fill the disk.
+const MOST_UNIT_CHANGES: i64 = 5_000;
 /// A wall clock that runs this much ahead of the monotonic one has jumped: nothing is forgotten on its word.
 const JUMP: Duration = Duration::from_secs(86_400);
 
@@ -42,6 +44,9 @@ pub(crate) struct Retention {
 enum Task {
     Observations(i64),
     Changes(i64),
+    UnitChanges(i64),
+    UnitSamples(i64),
+    Units,
     Rollups(&'static str),
     Incidents,
     Alerts,
@@ -128,8 +133,22 @@ fn plan(db: &Connection) -> rusqlite::Result<Vec<Task>> {
         .prepare_cached("SELECT uid FROM targets ORDER BY uid")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut work =
-        vec![Task::Pages, Task::Targets, Task::Texts, Task::Audit, Task::Letters, Task::Alerts, Task::Incidents];
+    let mut work = vec![
+        Task::Pages,
+        Task::Units,
+        Task::Targets,
+        Task::Texts,
+        Task::Audit,
+        Task::Letters,
+        Task::Alerts,
+        Task::Incidents,
+    ];
+    let units: Vec<i64> = db
+        .prepare_cached("SELECT uid FROM units ORDER BY uid")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    work.extend(units.iter().map(|u| Task::UnitChanges(*u)));
+    work.extend(units.iter().map(|u| Task::UnitSamples(*u)));
     work.extend(["days", "hours", "minutes"].map(Task::Rollups));
     work.extend(targets.iter().map(|t| Task::Changes(*t)));
     work.extend(targets.iter().map(|t| Task::Observations(*t)));
@@ -149,6 +168,22 @@ fn step(db: &mut Connection, memory: &mut Memory, task: Task, cuts: Cuts) -> rus
             tx.commit()?;
             Ok(more)
         }
+        Task::UnitChanges(unit) => unit_changes(db, unit, cuts.changes),
+        Task::UnitSamples(unit) => some(
+            db.prepare_cached(
+                "DELETE FROM unit_samples WHERE unit = ?1 AND at < ?2 AND at <=
+                 (SELECT max(at) FROM (SELECT at FROM unit_samples WHERE unit = ?1 ORDER BY at LIMIT ?3))",
+            )?
+            .execute([unit, cuts.minutes, STEP_ROWS])?,
+        ),
+        Task::Units => some(
+            db.prepare_cached(
+                "DELETE FROM units WHERE uid IN (SELECT uid FROM units WHERE retired_at < ?1
+                 AND NOT EXISTS (SELECT 1 FROM unit_changes WHERE unit = uid)
+                 AND NOT EXISTS (SELECT 1 FROM unit_samples WHERE unit = uid) LIMIT ?2)",
+            )?
+            .execute([cuts.changes, STEP_ROWS])?,
+        ),
         Task::Rollups(table @ "minutes") => rollups(db, table, cuts.minutes),
         Task::Rollups(table @ "hours") => rollups(db, table, cuts.hours),
         Task::Rollups(table) => rollups(db, table, cuts.days),
@@ -215,6 +250,22 @@ fn observations(db: &Connection, target: i64, cut: i64) -> rusqlite::Result<bool
     }
     db.prepare_cached("DELETE FROM observations WHERE target = ?1 AND at < ?2")?.execute([target, end])?;
     Ok(edge.is_some())
+}
+
+/// What is too old, and what is more than is kept of one unit.
+fn unit_changes(db: &Connection, unit: i64, cut: i64) -> rusqlite::Result<bool> {
+    let beyond: Option<i64> = db
+        .prepare_cached("SELECT at FROM unit_changes WHERE unit = ?1 ORDER BY at DESC, n DESC LIMIT 1 OFFSET ?2")?
+        .query_row([unit, MOST_UNIT_CHANGES], |row| row.get(0))
+        .optional()?;
+    let cut = beyond.map_or(cut, |at| cut.max(at + 1));
+    some(
+        db.prepare_cached(
+            "DELETE FROM unit_changes WHERE unit = ?1 AND at < ?2 AND at <=
+             (SELECT max(at) FROM (SELECT at FROM unit_changes WHERE unit = ?1 ORDER BY at, n LIMIT ?3))",
+        )?
+        .execute([unit, cut, STEP_ROWS])?,
+    )
 }
 
 fn rollups(db: &Connection, table: &str, cut: i64) -> rusqlite::Result<bool> {

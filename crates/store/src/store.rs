@@ -1,6 +1,7 @@
 //! The handle that the rest of the program holds. Owns the parts and the names of the questions, no SQL.
 
 mod alerting;
+mod running;
 
 use std::collections::BTreeMap;
 use std::path::Path;

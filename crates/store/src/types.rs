@@ -12,7 +12,11 @@ use model::phase::{Phase, Phases};
 use model::status::{Status, StatusChange};
 use model::target::TargetId;
 use model::time::UtcMs;
+use model::unit::board::UnitChange;
+use model::unit::{UnitId, Wanted};
 use model::verdict::{Grade, Verdict};
+
+use crate::units::UnitSample;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -105,6 +109,26 @@ pub enum Write {
         /// Whether it is paused now.
         paused: bool,
     },
+    /// The file of services has this unit. Clears an earlier retirement.
+    UnitSeen {
+        /// Identity.
+        id: UnitId,
+        /// What is wanted of it, where it was never seen before.
+        wanted: Wanted,
+    },
+    /// The file of services has this unit no longer; its history stays until retention ends.
+    UnitRetired {
+        /// Identity.
+        id: UnitId,
+        /// When.
+        at: UtcMs,
+    },
+    /// An entry of a unit's timeline.
+    UnitChanged(UnitId, Arc<UnitChange>),
+    /// How often a unit was started that nobody commanded.
+    UnitRestarts(UnitId, u64),
+    /// What a unit used within a minute.
+    UnitSample(UnitId, UnitSample),
     /// The process was alive at this time. The writer says this by itself at least every second.
     Alive(UtcMs),
 }

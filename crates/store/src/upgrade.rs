@@ -25,6 +25,7 @@ pub(crate) struct Step {
 pub(crate) const STEPS: &[Step] = &[
     Step { to: 1, run: |tx| tx.execute_batch(include_str!("upgrade/v1.sql")) },
     Step { to: 2, run: |tx| tx.execute_batch(include_str!("upgrade/v2.sql")) },
+    Step { to: 3, run: |tx| tx.execute_batch(include_str!("upgrade/v3.sql")) },
 ];
 
 /// The version of `schema.sql`.
@@ -152,6 +153,25 @@ mod tests {
         let kept = "SELECT count(*) FROM targets, changes, documents WHERE uid = target AND key = 'eva'";
         assert_eq!(db.query_row(kept, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
         let empty = "SELECT (SELECT count(*) FROM alert_states) + (SELECT count(*) FROM alerts) + (SELECT count(*) FROM outbox)";
+        assert_eq!(db.query_row(empty, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_file_of_version_2_keeps_what_is_in_it() {
+        let mut db = memory();
+        climb(&mut db, 0, &STEPS[..2]).expect("the first steps run");
+        db.execute_batch(
+            "INSERT INTO targets VALUES (7, 'gate', 'Gate', 'rtsp', 'x', 1, NULL, 0);
+             INSERT INTO alert_states VALUES ('down/gate', '{}');
+             INSERT INTO alerts VALUES (NULL, 'down/gate', 'down', 7, 1, 5, NULL, 'refused', NULL, NULL, '');
+             INSERT INTO outbox VALUES (NULL, 'mail', 'a', '{}', 0, 0, 0, NULL, 5, NULL)",
+        )
+        .unwrap();
+        climb(&mut db, 2, STEPS).expect("the last one runs");
+        assert_eq!(shape(&db).unwrap(), wanted_shape().unwrap());
+        let kept = "SELECT count(*) FROM targets, alert_states, alerts, outbox WHERE uid = alerts.target";
+        assert_eq!(db.query_row(kept, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+        let empty = "SELECT (SELECT count(*) FROM units) + (SELECT count(*) FROM unit_changes) + (SELECT count(*) FROM unit_samples)";
         assert_eq!(db.query_row(empty, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
     }
 

@@ -44,6 +44,15 @@ const RULES: &[(&str, &str)] = &[
     ),
     ("an alert without a meaning", "SELECT alert || ' at ' || began_at FROM alerts WHERE severity NOT BETWEEN 0 AND 2"),
     (
+        "an entry of a unit's timeline without a meaning",
+        "SELECT unit || ' at ' || at FROM unit_changes
+         WHERE state NOT BETWEEN 0 AND 6 OR cause NOT BETWEEN 0 AND 13 OR ended NOT BETWEEN 0 AND 3 OR n < 0",
+    ),
+    (
+        "a minute of a unit without a meaning",
+        "SELECT unit || ' at ' || at FROM unit_samples WHERE at % 60000 <> 0 OR memory_avg > memory_max OR cpu_avg > cpu_max + 0.001",
+    ),
+    (
         "an hour that is not the sum of its minutes",
         "SELECT h.target || ' at ' || h.at FROM (SELECT * FROM hours ORDER BY at DESC LIMIT 500) h
          WHERE h.at > (SELECT min(at) FROM minutes) AND h.ok + h.warn + h.fail <> (SELECT coalesce(sum(m.ok + m.warn + m.fail), 0)

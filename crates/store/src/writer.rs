@@ -89,7 +89,7 @@ impl Shared {
             return false;
         }
         // What changes a status is rare and somebody looks for it at once; single looks can wait for their batch.
-        let urgent = !matches!(write, Write::Observation(..) | Write::Alive(_));
+        let urgent = !matches!(write, Write::Observation(..) | Write::UnitSample(..) | Write::Alive(_));
         let kept = state.queue.push(write);
         state.nudge |= urgent;
         if urgent || state.queue.len() == BATCH_ROWS {

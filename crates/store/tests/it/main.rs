@@ -9,3 +9,4 @@ mod disk;
 mod identity;
 mod model_check;
 mod safety;
+mod units;
