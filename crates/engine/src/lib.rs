@@ -25,7 +25,7 @@ mod watch;
 
 pub use handle::Handle;
 pub use probe::push;
-pub use start::{Engine, EnvFn, Start};
+pub use start::{Engine, EnvFn, Start, Supervision};
 
 #[cfg(test)]
 mod simulation;

@@ -1,6 +1,7 @@
 //! Starting and stopping the engine, in order and in the reverse order. Owns the wiring; decides nothing.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use anyhow::Context;
 use model::status::StatusState;
 use model::target::TargetId;
 use model::time::Clock;
+use model::unit::spec::Unit;
 use model::verdict::Grade;
 use net::task::Tasks;
 use probe::gear::Gear;
@@ -27,6 +29,7 @@ use crate::previews::{Lens, Previews};
 use crate::pushes::{Pushes, courier};
 use crate::services::{self, ServicesWatch};
 use crate::shell::{Ask, Ends, Shell};
+use crate::units::{self, Backends, Counter};
 
 /// How often the store is asked how it is.
 const STORE_CHECK: Duration = Duration::from_secs(1);
@@ -48,6 +51,20 @@ pub struct Start {
     pub overrides: Overrides,
     /// Where it is said how channels are.
     pub sinks: Registry,
+    /// What is run; `None` runs nothing.
+    pub supervision: Option<Supervision>,
+}
+
+/// What is run, and who runs it.
+pub struct Supervision {
+    /// The units of the file of services, as they change.
+    pub units: watch::Receiver<Arc<Vec<Arc<Unit>>>>,
+    /// Folder in which every unit has one of its id.
+    pub folder: PathBuf,
+    /// Who runs them.
+    pub backends: Backends,
+    /// Who counts their queues.
+    pub counter: Option<Arc<dyn Counter>>,
 }
 
 /// A running engine.
@@ -82,7 +99,7 @@ impl Engine {
     }
 
     async fn begin(start: Start, looker: Arc<dyn Looker>, inbox: Arc<Inbox>) -> anyhow::Result<(Self, Handle, Config)> {
-        let Start { config_file, store, clock, env, overrides, sinks } = start;
+        let Start { config_file, store, clock, env, overrides, sinks, supervision } = start;
         let commands = overrides.commands.clone().unwrap_or_default();
         let rules = Rules { env, overrides };
         let (config, hash) = load(&config_file, &rules).await?;
@@ -124,7 +141,8 @@ impl Engine {
         tasks.spawn("calls", courier);
         tasks.spawn("store check", check_store(store.clone(), ends.asks.clone(), tasks.clone()));
 
-        let outbox = Outbox::new(store.clone(), Arc::clone(&clock), sinks.clone(), settings.clone(), commands);
+        let outbox =
+            Outbox::new(store.clone(), Arc::clone(&clock), sinks.clone(), settings.clone(), Arc::clone(&commands));
         tasks.spawn("outbox", PostOffice::new(outbox.clone(), tasks.clone()).run());
 
         let Ends { asks, board, events } = ends;
@@ -139,10 +157,27 @@ impl Engine {
         };
         let (task, alerts) = alerts::task(around, tasks.cancelled());
         tasks.spawn("alerts", task);
+        let running = supervision.map(|supervision| {
+            let (front, backstage) = units::front(supervision.folder);
+            let around = units::Around {
+                store: store.clone(),
+                clock: Arc::clone(&clock),
+                engine: asks.clone(),
+                board: board.clone(),
+                events: events.clone(),
+                commands,
+                services: supervision.units,
+                backends: supervision.backends,
+                counter: supervision.counter,
+                tasks: tasks.clone(),
+            };
+            tasks.spawn("services", units::task(around, &front, backstage, tasks.cancelled()));
+            front
+        });
         let engine = Self { tasks, looks: looks.clone(), asks: asks.clone(), store: store.clone() };
         let camera = Arc::new(Lens::new(Arc::clone(&clock)));
         let previews = Previews::new(camera, Arc::clone(&clock), looks.clone());
-        let units = crate::units::none();
+        let units = running.unwrap_or_else(crate::units::none);
         let handle = Handle::new(Parts {
             asks,
             board,

@@ -1,5 +1,17 @@
 //! Units as the layers above see them: the snapshot, the commands, their output, forms and history. The decisions are made by
-//! the machine of units, which is pure; what runs is in `supervise`.
+//! the machine of units (`model::unit::machine`), which is pure; the task around it (`task.rs`) feeds it and does what it says;
+//! what runs is in `supervise`.
+
+mod checks;
+mod entry;
+mod measure;
+mod memory;
+mod output;
+mod queue;
+mod ready;
+mod run;
+mod snapshot;
+mod task;
 
 pub mod forms;
 
@@ -8,10 +20,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::conf::Problem;
-use model::unit::board::UnitBoard;
+use model::unit::board::{UnitBoard, Usage};
 use model::unit::form::Value;
 use model::unit::{UnitId, Wanted};
 use tokio::sync::{mpsc, oneshot, watch};
+
+use measure::Recent;
+pub use queue::Counter;
+pub use run::Backends;
+pub(crate) use task::{Around, task};
+
+/// Most units: each is written by hand, and each has a process that watches it.
+pub const MAX_UNITS: usize = 1_000;
 
 /// What somebody asks of a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +129,8 @@ pub struct Units {
     pub(crate) board: watch::Receiver<Arc<UnitBoard>>,
     /// Folder in which every unit has one of its id.
     pub(crate) folder: PathBuf,
+    /// What was measured within the last hour.
+    pub(crate) recent: Recent,
 }
 
 impl Units {
@@ -128,6 +150,12 @@ impl Units {
     #[must_use]
     pub fn folder(&self, id: &UnitId) -> PathBuf {
         Path::new(&self.folder).join(id.as_str())
+    }
+
+    /// What was measured of a unit within the last hour, oldest first; empty for one that does not run.
+    #[must_use]
+    pub fn recent(&self, id: &UnitId) -> Vec<Usage> {
+        self.recent.of(id)
     }
 
     /// Starts, ends or restarts a unit. Comes back as soon as that is under way and the wish is on the disk.
@@ -187,7 +215,7 @@ const ASKS: usize = 32;
 pub fn front(folder: PathBuf) -> (Units, Backstage) {
     let (tell, board) = watch::channel(Arc::default());
     let (asks, asked) = mpsc::channel(ASKS);
-    (Units { asks, board, folder }, Backstage { asks: asked, board: tell })
+    (Units { asks, board, folder, recent: Recent::default() }, Backstage { asks: asked, board: tell })
 }
 
 /// No units, and nobody behind the front.

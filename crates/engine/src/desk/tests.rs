@@ -49,6 +49,7 @@ async fn start_in(folder: tempfile::TempDir, file: PathBuf) -> anyhow::Result<Ru
         env: Arc::new(|_| None),
         overrides: Overrides::default(),
         sinks: Default::default(),
+        supervision: None,
     };
     let (engine, handle, _) = Engine::start_with(start, Scripted::new(started)).await?;
     let events = Mutex::new(handle.subscribe());

@@ -40,7 +40,15 @@ async fn start(folder: &Path, text: &str) -> (Engine, Handle) {
     let clock: Arc<dyn Clock> = Arc::new(net::clock::SystemClock::new());
     let store = crate::testing::store(folder, Arc::clone(&clock));
     let (env, overrides) = (Arc::new(|_: &str| None), Overrides::default());
-    let start = Start { config_file: ConfigFile::new(&file), store, clock, env, overrides, sinks: Default::default() };
+    let start = Start {
+        config_file: ConfigFile::new(&file),
+        store,
+        clock,
+        env,
+        overrides,
+        sinks: Default::default(),
+        supervision: None,
+    };
     let (engine, handle, config) = Engine::start(start).await.expect("it starts");
     assert_eq!(config.targets.len(), handle.now().targets.len());
     (engine, handle)

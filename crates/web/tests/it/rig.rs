@@ -136,6 +136,7 @@ impl Rig {
             env: Arc::new(|_| None),
             overrides: Overrides::default(),
             sinks: Default::default(),
+            supervision: None,
         };
         let started = if scripted {
             Engine::start_with(start, Arc::new(Script(SystemClock::new()))).await

@@ -51,7 +51,15 @@ async fn start(folder: &Path, text: &str) -> (Engine, Handle, Arc<Power>) {
     let store = crate::testing::store(folder, Arc::clone(&clock));
     let power = Arc::new(Power { off: AtomicBool::new(false), clock: Arc::clone(&clock) });
     let (env, overrides) = (Arc::new(|_: &str| None), Overrides::default());
-    let start = Start { config_file: ConfigFile::new(&file), store, clock, env, overrides, sinks: Default::default() };
+    let start = Start {
+        config_file: ConfigFile::new(&file),
+        store,
+        clock,
+        env,
+        overrides,
+        sinks: Default::default(),
+        supervision: None,
+    };
     let (engine, handle, _) =
         Engine::start_with(start, Arc::clone(&power) as Arc<dyn Looker>).await.expect("it starts");
     (engine, handle, power)
