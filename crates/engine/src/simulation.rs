@@ -252,6 +252,11 @@ impl World {
                 assert!(self.disk.insert(to, row).is_none_or(|r| r.retired), "renamed over another");
             }
             Write::Paused { id, paused } => self.disk.get_mut(&id).expect("a target").paused = paused,
+            Write::UnitSeen { .. }
+            | Write::UnitRetired { .. }
+            | Write::UnitChanged(..)
+            | Write::UnitRestarts(..)
+            | Write::UnitSample(..) => panic!("the step knows no units"),
             Write::Alive(_) => panic!("the store says this by itself"),
         }
     }

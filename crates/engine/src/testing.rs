@@ -1,5 +1,7 @@
 //! What the tests of this crate share: targets, observations and configurations made of a few words. Tests only.
 
+pub(crate) mod backend;
+
 use std::sync::Arc;
 use std::time::Duration;
 

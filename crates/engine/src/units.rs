@@ -222,3 +222,6 @@ pub fn front(folder: PathBuf) -> (Units, Backstage) {
 pub(crate) fn none() -> Units {
     front(PathBuf::new()).0
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What is asked of those who run units: adopt, launch, wait, end, each in a task of its own under a deadline, so that one that
 //! hangs holds nobody else. Owns the words for what does not answer; decides nothing.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ const CREATE_WITHIN: Duration = Duration::from_secs(900);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// Longest wait for the last lines of a run; its end is told without them then.
 const LINES_WITHIN: Duration = Duration::from_secs(2);
+/// How long a launch may still take when StreamPulse ends.
+const STOPPING: Duration = Duration::from_secs(2);
 /// Pause before the end of a run is waited for anew, after waiting for it failed by a mistake of ours.
 const WAIT_AGAIN: Duration = Duration::from_secs(1);
 
@@ -94,7 +97,7 @@ impl Runner {
         let (own, id) = (self.clone(), unit.id.clone());
         let name = format!("adopt {id}");
         self.tasks.spawn(name, async move {
-            let asked = contained(own.clone().find(unit));
+            let asked = own.unless_stopping(contained(own.clone().find(unit)));
             let (finding, begun) = match tokio::time::timeout(ADOPT_WITHIN, asked).await {
                 Ok(Ok(Ok(found))) => own.finding(&id, found).await,
                 Ok(Ok(Err(refusal))) => (Finding::Unclear(refusal.words), None),
@@ -147,7 +150,8 @@ impl Runner {
         self.tasks.spawn(name, async move {
             let id = unit.id.clone();
             let within = if matches!(unit.program, Program::Container(_)) { CREATE_WITHIN } else { LAUNCH_WITHIN };
-            let outcome = match tokio::time::timeout(within, contained(own.clone().start(unit))).await {
+            let started = own.unless_stopping(contained(own.clone().start(unit)));
+            let outcome = match tokio::time::timeout(within, started).await {
                 Ok(Ok(Ok(begun))) => Launched::Begun(begun),
                 Ok(Ok(Err(refusal))) => Launched::Refused(refusal),
                 Ok(Err(panic)) => Launched::Unsure(format!("the launch failed: {panic}")),
@@ -221,6 +225,18 @@ impl Runner {
             };
             own.tell(Told::StopRefused { id: unit.id.clone(), run, words }).await;
         });
+    }
+
+    /// Waits for an answer, but not much longer than StreamPulse runs: what became of it is found at the next start.
+    async fn unless_stopping<T>(&self, answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let stopping = async {
+            self.tasks.cancelled().cancelled().await;
+            tokio::time::sleep(STOPPING).await;
+        };
+        tokio::select! {
+            answer = answer => answer,
+            () = stopping => Err("stopping".to_owned()),
+        }
     }
 
     /// Tells the task; when it has ended, nobody wants to know.

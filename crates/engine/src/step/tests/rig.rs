@@ -165,6 +165,11 @@ fn line(effect: &Effect) -> Option<String> {
             Write::TargetRetired { id, .. } => format!("retired {id}"),
             Write::TargetRenamed { from, to } => format!("renamed {from} to {to}"),
             Write::Paused { id, paused } => format!("paused {id} {paused}"),
+            Write::UnitSeen { .. }
+            | Write::UnitRetired { .. }
+            | Write::UnitChanged(..)
+            | Write::UnitRestarts(..)
+            | Write::UnitSample(..) => panic!("the step knows no units"),
             Write::Alive(_) => panic!("the store says this by itself"),
         },
         Effect::Reply(ticket, answer) => match answer {

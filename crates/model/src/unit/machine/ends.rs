@@ -234,7 +234,8 @@ impl Machine {
     fn over_as_wanted(&mut self, around: &Around<'_>, words: &str, end: RunEnd) {
         self.due = None;
         if !self.is_due_to_run(around) {
-            let why = Why { words: format!("ended as wanted: {words}"), ..self.next.clone() };
+            let why = self.unwanted(around);
+            let why = Why { words: format!("{}: {words}", why.words), ..why };
             return self.go(around, State::Stopped, why, Some(end));
         }
         match self.after.take() {
