@@ -302,7 +302,7 @@ fn a_budget_acts_only_when_it_is_exceeded_for_a_while_without_a_break() {
     let budget = |restart| Budget { measure: Measure::Memory, most: 1048576.0, during: S(10), restart };
     for restart in [false, true] {
         let mut rig = Rig::running(|unit| unit.budgets = vec![budget(restart)]);
-        let mut measure = |rig: &mut Rig, bytes: u64| {
+        let measure = |rig: &mut Rig, bytes: u64| {
             let (run, usage) = (rig.machine.run(), Usage { memory_bytes: bytes, ..Usage::default() });
             rig.input(Input::Measured { run, usage });
             rig.pass(S(5));
