@@ -20,9 +20,17 @@ const LEFTOVERS: std::time::Duration = std::time::Duration::from_secs(1);
 
 fn main() -> ExitCode {
     // Before anything else: a guard is started for every look of the kind `exec`, and is to cost little.
+    // A shim stays for the life of a unit, and is to stay small.
     let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|first| first == commands::guard::WORD) {
+    let first = args.next().unwrap_or_default();
+    if first == commands::guard::WORD {
         return commands::guard::guard(args);
+    }
+    if first == supervise::shim::WORD {
+        return supervise::shim::shim(&args.next().unwrap_or_default());
+    }
+    if first == supervise::shim::EXEC_WORD {
+        return supervise::shim::exec(args);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -107,4 +107,9 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// Why that cannot be told. The unit must not be started then.
     fn adopt<'a>(&'a self, launch: &'a Launch) -> BoxFuture<'a, Result<Found, Refusal>>;
+
+    /// The end of its newest run was written down: [`Backend::adopt`] need not tell of it again.
+    fn settle<'a>(&'a self, _id: &'a UnitId) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }

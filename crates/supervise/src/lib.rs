@@ -4,3 +4,17 @@
 
 pub mod backend;
 pub mod docker;
+pub mod folder;
+pub mod logs;
+mod moment;
+mod proc;
+pub mod process;
+mod record;
+pub mod shim;
+mod sweep;
+mod tree;
+
+/// Whole milliseconds of a duration.
+pub(crate) fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -22,4 +22,5 @@ mod site;
 mod support;
 mod survive;
 mod truth;
+mod unruly;
 mod watch;
