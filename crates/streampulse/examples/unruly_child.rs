@@ -9,9 +9,9 @@
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use rustix::event::{Timespec, poll};
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -21,7 +21,7 @@ fn main() {
         "count" => {
             for n in 0_u64.. {
                 println!("line {n}");
-                std::thread::sleep(Duration::from_millis(argument.parse().unwrap_or(10)));
+                pause(argument.parse().unwrap_or(10));
             }
         }
         "exit" => {
@@ -31,7 +31,7 @@ fn main() {
         }
         "exit_after" => {
             println!("ready");
-            std::thread::sleep(Duration::from_millis(argument.parse().unwrap_or(3000)));
+            pause(argument.parse().unwrap_or(3000));
             std::process::exit(3);
         }
         "hang" => {
@@ -43,20 +43,7 @@ fn main() {
             println!("ready");
             sleep();
         }
-        // Leaves a child of a session of its own behind, as daemons do, and ends.
-        "double_fork" => {
-            let own = std::env::current_exe().expect("it runs");
-            if argument == "middle" {
-                Command::new(own).arg("orphan").process_group(0).spawn().expect("it runs");
-            } else {
-                let middle = Command::new(own).args(["double_fork", "middle"]).stdin(Stdio::null()).spawn();
-                let _ = middle.expect("it runs").wait();
-                println!("ready");
-                if argument == "stay" {
-                    sleep();
-                }
-            }
-        }
+        "double_fork" => double_fork(argument),
         "orphan" => {
             let _ = rustix::process::setsid();
             ignore(Signal::SIGTERM);
@@ -89,7 +76,7 @@ fn main() {
             println!("ready");
             loop {
                 kept.push(vec![1_u8; 1 << 20]);
-                std::thread::sleep(Duration::from_millis(5));
+                pause(5);
             }
         }
         "spin" => {
@@ -102,17 +89,7 @@ fn main() {
             let _ = std::io::stdout().write_all(b"half \xe2\x82");
             let _ = std::io::stdout().flush();
         }
-        "environment" => {
-            for (name, value) in std::env::vars() {
-                println!("{name}={value}");
-            }
-            let mask = rustix::process::umask(rustix::fs::Mode::empty());
-            println!("umask={:03o}", mask.bits());
-            println!("uid={}", rustix::process::getuid().as_raw());
-            println!("files={:?}", rustix::process::getrlimit(rustix::process::Resource::Nofile).current);
-            println!("cwd={}", std::env::current_dir().expect("a folder").display());
-            println!("arguments={:?}", &args[2..]);
-        }
+        "environment" => environment(&args[2..]),
         other => {
             eprintln!("no such way: {other}");
             std::process::exit(64);
@@ -120,9 +97,41 @@ fn main() {
     }
 }
 
+/// Leaves a child of a session of its own behind, as daemons do, and ends.
+fn double_fork(argument: &str) {
+    let own = std::env::current_exe().expect("it runs");
+    if argument == "middle" {
+        Command::new(own).arg("orphan").process_group(0).spawn().expect("it runs");
+    } else {
+        let middle = Command::new(own).args(["double_fork", "middle"]).stdin(Stdio::null()).spawn();
+        let _ = middle.expect("it runs").wait();
+        println!("ready");
+        if argument == "stay" {
+            sleep();
+        }
+    }
+}
+
+fn environment(arguments: &[String]) {
+    for (name, value) in std::env::vars() {
+        println!("{name}={value}");
+    }
+    let mask = rustix::process::umask(rustix::fs::Mode::empty());
+    println!("umask={:03o}", mask.bits());
+    println!("uid={}", rustix::process::getuid().as_raw());
+    println!("files={:?}", rustix::process::getrlimit(rustix::process::Resource::Nofile).current);
+    println!("cwd={}", std::env::current_dir().expect("a folder").display());
+    println!("arguments={:?}", arguments);
+}
+
+fn pause(ms: u32) {
+    let time = Timespec { tv_sec: i64::from(ms / 1000), tv_nsec: i64::from(ms % 1000) * 1_000_000 };
+    let _ = poll(&mut [], Some(&time));
+}
+
 fn sleep() -> ! {
     loop {
-        std::thread::sleep(Duration::from_secs(3600));
+        pause(3_600_000);
     }
 }
 
