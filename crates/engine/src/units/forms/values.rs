@@ -1,7 +1,7 @@
 //! One value of one key: from text or JSON, against what its key asks for, and back. Pure; whether a folder is there is asked
 //! elsewhere.
 
-use model::unit::form::{Key, KeyType, Value};
+use model::unit::form::{Goes, Key, KeyType, Value};
 use probe::commands::pattern;
 use serde_json::Value as Json;
 
@@ -55,6 +55,14 @@ fn whole(number: &serde_json::Number) -> Option<i64> {
     number.as_i64().or_else(|| number.as_f64().filter(|x| x.fract() == 0.0 && x.abs() <= MAX_EXACT).map(|x| x as i64))
 }
 
+/// A value that came from outside as its key wants it: a whole number is a number, and `4.0` is a whole number.
+///
+/// # Errors
+/// A sentence that says what the key wants. Holds no secret.
+pub fn fit(key: &Key, value: &Value) -> Result<Value, String> {
+    from_json(key, &to_json(value))
+}
+
 /// A value as JSON.
 pub fn to_json(value: &Value) -> Json {
     match value {
@@ -82,7 +90,8 @@ pub fn to_text(value: &Value) -> String {
 pub fn check(key: &Key, value: &Value) -> Result<(), String> {
     match (&key.ty, value) {
         (KeyType::Text { max, pattern: form, choices }, Value::Text(text)) => {
-            check_text(text, *max, form.as_deref(), choices)
+            check_text(text, *max, form.as_deref(), choices)?;
+            is_no_option(key, text)
         }
         (KeyType::Secret, Value::Text(text)) => {
             let good = text.len() <= MAX_SECRET_BYTES && !text.contains('\0');
@@ -90,7 +99,8 @@ pub fn check(key: &Key, value: &Value) -> Result<(), String> {
         }
         (KeyType::Path { .. }, Value::Text(text)) => {
             let good = !text.is_empty() && text.len() <= MAX_PATH_BYTES && !text.contains(char::is_control);
-            good.then_some(()).ok_or_else(|| "this is no path".to_owned())
+            good.then_some(()).ok_or_else(|| "this is no path".to_owned())?;
+            is_no_option(key, text)
         }
         (KeyType::Integer { min, max }, Value::Integer(n)) => {
             let good = (min..=max).contains(&n);
@@ -126,6 +136,15 @@ fn check_text(text: &str, max: usize, form: Option<&str>, choices: &[String]) ->
         return matches.then_some(()).ok_or_else(|| format!("{text:?} is not of the form {form}"));
     }
     Ok(())
+}
+
+/// A value that becomes an argument must not be read as an option by the program.
+fn is_no_option(key: &Key, text: &str) -> Result<(), String> {
+    let is_argument = key.to.iter().any(|goes| matches!(goes, Goes::Option(_) | Goes::Placeholder));
+    match is_argument && text.starts_with('-') && text.parse::<f64>().is_err() {
+        true => Err(format!("{text:?} begins with a dash, and the program would take it for an option")),
+        false => Ok(()),
+    }
 }
 
 fn wanted(key: &Key) -> &'static str {
