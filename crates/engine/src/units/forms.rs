@@ -1,6 +1,10 @@
 //! The forms of units: what people may set, checked before anything is touched, kept as one JSON object, handed over when the
 //! unit is launched, and taken back when it does not come up. Starts and ends nothing: the task that owns the units does.
 //! Everything here that touches the disk blocks.
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the task of units opens the store of a form when it meets the unit")
+)]
 
 mod apply;
 pub(crate) mod arguments;
