@@ -341,11 +341,16 @@ impl World {
         let flying = &self.flying[&look];
         let observation = Box::new(seen(&flying.target, letter, self.now()));
         let session = flying.session;
+        let silent = flying.live && !flying.cancelled && letter == 's';
+        let id = flying.id.clone();
         let last = session || flying.attempt > flying.target.retries || matches!(letter, 'p' | 'v' | 'V' | 'a');
         let (wanted, stored) = (!flying.cancelled, self.stored);
         assert!(flying.since.0 <= self.mono);
         self.step(Input::LookDone { look, observation });
         assert_eq!(self.stored - stored, u64::from(wanted && last), "every end of a round is stored once");
+        if silent {
+            assert_eq!(self.disk[&id].status(), Status::Down, "{id}: who fell silent is down, whatever the threshold");
+        }
     }
 
     fn any_look(&mut self, which: impl Fn(&Flying) -> bool) -> Option<LookId> {
@@ -420,6 +425,7 @@ impl World {
                 match letter {
                     'p' | 'v' | 'V' if self.flying[&look].session => self.lives(look, letter),
                     't' if self.flying[&look].live => self.finish(look, 's'),
+                    'r' if self.flying[&look].live => self.finish(look, 'e'),
                     letter => self.finish(look, letter),
                 }
             }

@@ -70,8 +70,9 @@ pub(crate) struct Entry {
     pub(crate) timer: Option<Mono>,
     /// When the round under way was due; `None` when somebody asked for it.
     pub(crate) due: Option<Mono>,
-    /// The grid is followed from here on.
-    pub(crate) grid_from: Mono,
+    /// When its first look was due. That one is not on the grid; the next one is at the grid's next point, however near, so that
+    /// who fails right after its first look is not found later than others.
+    pub(crate) first: Mono,
     /// Attempt of the round under way, from 1.
     pub(crate) attempt: u32,
     /// The newest attempt ran into its deadline.

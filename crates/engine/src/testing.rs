@@ -71,7 +71,7 @@ pub(crate) fn config(targets: &[Arc<Target>]) -> NewConfig {
 }
 
 /// What a look saw, by a letter: `p` passes, `v` passes with a video track of 640x360, `V` with one of 1280x720, `t` timed
-/// out, `r` refused, `a` wants a password, `s` silent.
+/// out, `r` refused, `a` wants a password, `s` silent, `e` ended by the peer.
 pub(crate) fn seen(target: &Target, letter: char, now: Now) -> Observation {
     let fault = |kind| Some(Fault::new(kind, Phase::Connect, format!("saw {letter}")));
     let mut look = Look::default();
@@ -79,6 +79,7 @@ pub(crate) fn seen(target: &Target, letter: char, now: Now) -> Observation {
         't' => look.fault = fault(FaultKind::TimedOut),
         'r' => look.fault = fault(FaultKind::Refused),
         's' => look.fault = Some(Fault::new(FaultKind::Stale, Phase::Media, "saw s")),
+        'e' => look.fault = fault(FaultKind::NoMedia),
         'a' => look.fault = fault(FaultKind::AuthRequired),
         'v' | 'V' => {
             let mut track = Track::new(Media::Video, "h264");
@@ -242,7 +243,7 @@ impl crate::looker::Looker for Scripted {
                         _ = cut.wait_for(|cut| *cut) => return 's',
                     }
                     if name.starts_with("flaps") && second == 2 {
-                        return 's';
+                        return 'e';
                     }
                     let bits = if second == 0 { 0 } else { 1000 };
                     tell(seen(&target, 'v', now()), Second { bits, ..Second::default() });

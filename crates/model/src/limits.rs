@@ -14,8 +14,13 @@ pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 pub const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 /// Longest deadline of a look.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(120);
-/// Default deadline of a look.
+/// Longest deadline of a look that is given none: who waits longer for a stream says so.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(8);
+/// Shortest deadline of a look that is given none: a far peer needs several round trips for TLS, sign-in and media.
+pub const LEAST_DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Part of the interval, in hundredths, that a look without a deadline of its own may take. One that took all of it would miss
+/// its target's next point of the grid, and a peer that accepts and says nothing would be found two intervals later.
+pub const DEFAULT_TIMEOUT_PERCENT: u32 = 70;
 /// Most further attempts within one round.
 pub const MAX_RETRIES: u32 = 5;
 /// Looks under way at once in the whole process: black holes hold a permit for their whole deadline.
@@ -40,4 +45,12 @@ pub const MAX_REASON_BYTES: usize = 500;
 const _: () = assert!(MIN_INTERVAL.as_millis() <= DEFAULT_INTERVAL.as_millis());
 const _: () = assert!(DEFAULT_INTERVAL.as_millis() <= MAX_INTERVAL.as_millis());
 const _: () = assert!(DEFAULT_TIMEOUT.as_millis() <= MAX_TIMEOUT.as_millis());
+const _: () = assert!(LEAST_DEFAULT_TIMEOUT.as_millis() <= MIN_INTERVAL.as_millis()); // never longer than an interval
+const _: () = assert!(DEFAULT_TIMEOUT_PERCENT < 100);
 const _: () = assert!(PROBES_AT_ONCE_PER_HOST <= PROBES_AT_ONCE);
+
+/// The deadline of a look whose target says none: [`DEFAULT_TIMEOUT_PERCENT`] of its interval, within bounds.
+#[must_use]
+pub fn default_timeout(interval: Duration) -> Duration {
+    (interval / 100 * DEFAULT_TIMEOUT_PERCENT).clamp(LEAST_DEFAULT_TIMEOUT, DEFAULT_TIMEOUT)
+}

@@ -89,6 +89,9 @@ impl StatusState {
 pub enum StatusInput<'a> {
     /// A look was judged.
     Judged(&'a Verdict),
+    /// A session was judged that was watched all the while and fell silent: it was not bad at one moment, it has been bad for a
+    /// time. So it counts as many bad looks as a threshold asks for.
+    Lasting(&'a Verdict),
     /// Somebody paused the target (or disabled it).
     Pause,
     /// Somebody resumed it.
@@ -124,7 +127,7 @@ pub fn advance(
     at: UtcMs,
 ) -> Option<StatusChange> {
     let (to, reason) = match input {
-        StatusInput::Judged(verdict) => {
+        StatusInput::Judged(verdict) | StatusInput::Lasting(verdict) => {
             if matches!(state.status, Status::Paused | Status::Maintenance) {
                 return None; // A look that was under way when it was paused changes nothing.
             }
@@ -132,6 +135,9 @@ pub fn advance(
                 (Status::Unknown, verdict.headline().to_owned()) // We failed: a target is not down because of that.
             } else {
                 count(state, verdict.grade);
+                if matches!(input, StatusInput::Lasting(_)) {
+                    last(state, rules);
+                }
                 (judged(state, rules, verdict.grade), verdict.headline().to_owned())
             }
         }
@@ -151,7 +157,7 @@ pub fn advance(
         _ => return None,
     };
     if to == state.status {
-        if matches!(input, StatusInput::Judged(_)) {
+        if matches!(input, StatusInput::Judged(_) | StatusInput::Lasting(_)) {
             state.reason = reason;
         }
         return None;
@@ -172,6 +178,13 @@ fn count(state: &mut StatusState, grade: Grade) {
     state.troubles = next(state.troubles, grade != Grade::Pass);
     state.works = next(state.works, grade != Grade::Fail);
     state.passes = next(state.passes, grade == Grade::Pass);
+}
+
+/// What began to be bad just now has been so for as long as the threshold asks for.
+fn last(state: &mut StatusState, rules: StatusRules) {
+    for run in [&mut state.fails, &mut state.troubles].into_iter().filter(|run| **run > 0) {
+        *run = (*run).max(rules.fail_after);
+    }
 }
 
 fn judged(state: &StatusState, rules: StatusRules, grade: Grade) -> Status {
@@ -208,14 +221,14 @@ mod tests {
         Verdict { grade: Grade::Fail, reasons }
     }
 
-    /// Letters: p(ass) w(arn) f(ail) i(nternal), P(ause) R(esume), B(lind), m/M maintenance ends/begins. Answer: status after each.
+    /// Letters: p(ass) w(arn) f(ail) i(nternal) s(ilent for a time), P(ause) R(esume), B(lind), m/M maintenance ends/begins. Answer: status after each.
     fn run(rules: StatusRules, inputs: &str) -> String {
         let mut s = StatusState::unknown(UtcMs(0));
         let mut out = String::new();
         for (i, c) in inputs.chars().enumerate() {
             let v = match c {
                 'w' => verdict(Grade::Warn),
-                'f' => verdict(Grade::Fail),
+                'f' | 's' => verdict(Grade::Fail),
                 'i' => internal(),
                 _ => verdict(Grade::Pass),
             };
@@ -225,6 +238,7 @@ mod tests {
                 'B' => StatusInput::Blind,
                 'M' => StatusInput::MaintenanceBegins,
                 'm' => StatusInput::MaintenanceEnds,
+                's' => StatusInput::Lasting(&v),
                 _ => StatusInput::Judged(&v),
             };
             let before = s.status;
@@ -267,6 +281,14 @@ mod tests {
             (rules(2, 1), "piip", "U??U"),
             (rules(2, 1), "ffif", "DD?D"),
             (rules(2, 1), "iPi", "?PP"),
+            (rules(2, 1), "psp", "UDU"),
+            (rules(5, 2), "psspp", "UDDDU"),
+            (rules(3, 1), "pfs", "UUD"),
+            (rules(3, 1), "wsw", "GDG"),
+            (rules(2, 1), "s", "D"),
+            (rules(0, 0), "ps", "UD"),
+            (rules(2, 1), "pMsmp", "UMM?U"),
+            (rules(2, 1), "pPsRp", "UPP?U"),
         ] {
             assert_eq!(run(r, inputs), wanted, "{inputs} {r:?}");
         }

@@ -130,7 +130,7 @@ const INTERVAL: Field = Field::new(
     "From the start of one look to the start of the next.",
 )
 .default("10s");
-const TIMEOUT: Field = Field::new("timeout", Type::Duration { min: MIN_TIMEOUT, max: MAX_TIMEOUT }, "Deadline of one look. Without this key it is 8s, or the interval where that is shorter. A look never begins while the previous one of the same target is under way.").default("8s");
+const TIMEOUT: Field = Field::new("timeout", Type::Duration { min: MIN_TIMEOUT, max: MAX_TIMEOUT }, "Deadline of one look. Without this key it is 70 % of the interval, and between 1s and 8s. A look never begins while the previous one of the same target is under way.").default("7s");
 const RETRIES: Field = Field::new(
     "retries",
     Type::Integer { min: 0, max: MAX_RETRIES as i64 },

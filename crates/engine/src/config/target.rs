@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::address::Address;
 use model::conf::{Place, Problem, Section, Type, Value, words};
 use model::expect::{BOUNDS, Bound, Expectations, Side};
-use model::limits::{DEFAULT_INTERVAL, DEFAULT_TIMEOUT, MAX_TIMEOUT};
+use model::limits::{DEFAULT_INTERVAL, MAX_TIMEOUT, default_timeout};
 use model::reading::Depth;
 use model::status::StatusRules;
 use model::target::{Options, Target, TargetId, Watch};
@@ -197,11 +197,11 @@ fn is_scalar(value: &Value) -> bool {
     model::conf::section::scalar(value).is_some()
 }
 
-/// Interval and deadline. A deadline that is not given never exceeds the interval.
+/// Interval and deadline. A look whose deadline is not given is over before the next one is due.
 fn times(common: &Section<'_>, source: &Source<'_>, warnings: &mut Vec<Problem>) -> (Duration, Duration) {
     let interval = common.duration("interval").unwrap_or(DEFAULT_INTERVAL);
     if common.node("timeout").is_none() {
-        return (interval, DEFAULT_TIMEOUT.min(interval));
+        return (interval, default_timeout(interval));
     }
     // A wrong one was told; the longest contradicts nothing else.
     let Some(timeout) = common.duration("timeout") else { return (interval, MAX_TIMEOUT) };

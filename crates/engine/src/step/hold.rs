@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use model::event::What;
+use model::fault::FaultKind;
 use model::observation::{Observation, Second};
 use model::reading::fact;
+use model::status::StatusInput;
 use model::target::{Target, Watch};
 use model::time::Mono;
+use model::verdict::Verdict;
 
 use super::media::Shape;
 use crate::cadence::{self, GOOD_FOR};
@@ -100,7 +103,8 @@ impl State {
         self.set_timer(slot, Some(at));
     }
 
-    /// A session ended by itself, or did not come about: judged at once, and the next one is on its way.
+    /// A session ended by itself, or did not come about: judged at once, and the next one is on its way. One that fell silent
+    /// was found so over a time, so that no second failure is needed; one that the peer ended may be opened again at once.
     pub(super) fn session_ended(&mut self, now: Now, slot: usize, mut seen: Observation, timed_out: bool) {
         let Some(entry) = self.entry(slot) else { return };
         let was_live = entry.held.live_since.is_some();
@@ -118,7 +122,10 @@ impl State {
         if was_live {
             self.emit(now.utc, What::SessionEnded(id, why));
         }
-        if let Some(seen) = self.judged(now, slot, seen) {
+        let silent = was_live && seen.look.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Stale);
+        let input: fn(&Verdict) -> StatusInput<'_> =
+            if silent { |verdict| StatusInput::Lasting(verdict) } else { |verdict| StatusInput::Judged(verdict) };
+        if let Some(seen) = self.judged_as(now, slot, seen, input) {
             for ticket in askers {
                 self.out.push(Effect::Reply(ticket, Answer::Observed(Arc::clone(&seen))));
             }

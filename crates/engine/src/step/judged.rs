@@ -10,7 +10,7 @@ use model::limits::BEATS_ON_BOARD;
 use model::observation::Observation;
 use model::status::{Status, StatusChange, StatusInput, advance};
 use model::time::UtcMs;
-use model::verdict::{Grade, judge};
+use model::verdict::{Grade, Verdict, judge};
 use store::Write;
 
 use super::media::Shape;
@@ -20,12 +20,23 @@ use crate::state::State;
 impl State {
     /// Judges the end of a round and everything that follows from it. Answers what was seen, as it was stored.
     pub(super) fn judged(&mut self, now: Now, slot: usize, seen: Observation) -> Option<Arc<Observation>> {
+        self.judged_as(now, slot, seen, |verdict| StatusInput::Judged(verdict))
+    }
+
+    /// Judges, and lets `input` say what the judgement means for the status.
+    pub(super) fn judged_as(
+        &mut self,
+        now: Now,
+        slot: usize,
+        seen: Observation,
+        input: fn(&Verdict) -> StatusInput<'_>,
+    ) -> Option<Arc<Observation>> {
         // The entry and the tally are two fields of the state: both are changed here.
         let entry = self.entries.get_mut(slot).and_then(Option::as_mut)?;
         let verdict = Arc::new(judge(&entry.spec.expect, &seen));
         Arc::make_mut(&mut self.tally).judged(entry.spec.kind, &mut entry.counts, &seen, &verdict);
         let seen = Arc::new(seen);
-        let change = advance(&mut entry.state, entry.spec.rules, &StatusInput::Judged(&verdict), now.utc);
+        let change = advance(&mut entry.state, entry.spec.rules, &input(&verdict), now.utc);
         let status = entry.state.status;
         let beat = Beat {
             at: seen.at,

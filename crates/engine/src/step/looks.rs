@@ -186,9 +186,8 @@ impl State {
         }
         let (id, interval): (&TargetId, _) = (&entry.spec.id, entry.spec.interval);
         let phase = cadence::share(id, interval);
-        let since = entry.due.unwrap_or(now.mono);
-        let after = now.mono.max(entry.grid_from);
-        let (at, passed) = cadence::next_after(phase, interval, since.max(entry.grid_from), after);
+        let since = entry.due.filter(|due| *due != entry.first).unwrap_or(now.mono);
+        let (at, passed) = cadence::next_after(phase, interval, since, now.mono);
         self.set_timer(slot, Some(at));
         self.punctuality.missed += passed;
         self.touch(slot);

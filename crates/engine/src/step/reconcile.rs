@@ -295,7 +295,7 @@ fn fresh(spec: &Arc<Target>, kept: Option<Kept>, now: UtcMs) -> Entry {
         run: Run::Idle,
         timer: None,
         due: None,
-        grid_from: Mono::default(),
+        first: Mono::default(),
         attempt: 0,
         hangs: false,
         askers: Vec::new(),

@@ -57,7 +57,7 @@ impl State {
             let Some(entry) = self.entry(slot) else { return };
             if entry.run == Run::Idle && entry.timer.is_none() && !stopping {
                 entry.held.since = now.utc;
-                entry.grid_from = Mono(first.0.saturating_add(entry.spec.interval / 2));
+                entry.first = first;
                 self.set_timer(slot, Some(first));
                 self.touch(slot);
             }

@@ -1,10 +1,12 @@
-//! From the failure of a stream to the message at its receiver, through the binary and over real sockets.
+//! From the failure of a stream to the message at its receiver, through the binary and over real sockets, with nothing
+//! configured that could make it sooner.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use testkit::http::{HttpPeer, Reply};
 
-use crate::support::{Place, testbed, wait_for};
+use crate::support::{Instance, Place, testbed, wait_for};
 use crate::watch::Rtsp;
 
 /// A stream that is looked at every 5 s: its message arrives within this time.
@@ -59,18 +61,43 @@ fn a_stream_at_five_seconds_that_dies_is_told_within_fifteen_and_its_end_too() {
     assert_eq!(receiver.requests().len(), 1);
 }
 
+/// The newest look at a target that is up, when it began.
+fn newest_look(run: &Instance, name: &str) -> Option<i64> {
+    let target = run.target(name)?;
+    (target["status"] == "up").then(|| target["last"]["at"].as_i64())?
+}
+
 #[test]
-fn a_held_stream_that_falls_silent_is_told_within_four_seconds() {
-    let Some(folder) = testbed("a_held_stream_that_falls_silent_is_told_within_four_seconds") else {
+fn a_stream_at_five_seconds_that_accepts_and_says_nothing_is_told_within_fifteen() {
+    let Some(folder) = testbed("a_stream_at_five_seconds_that_accepts_and_says_nothing_is_told_within_fifteen") else {
         return;
     };
     let (_runtime, receiver) = receiver();
     let camera = Rtsp::start(&folder);
-    let target = format!(
-        "  - {{name: Cam, url: 'rtsp://127.0.0.1:{}/h264', watch: continuous, fail_after: 1, interval: 5s, timeout: 3s}}\n",
-        camera.port
-    );
+    let target = format!("  - {{name: Cam, url: 'rtsp://127.0.0.1:{}/h264', interval: 5s}}\n", camera.port);
     let place = Place::with(&config(&receiver, &target));
+    let run = place.start();
+    run.wait_status("Cam", "up");
+    // Right after a look that passed: nobody looks for as long as can be.
+    let before = newest_look(&run, "Cam").expect("it is up");
+    wait_for("another look", || newest_look(&run, "Cam").filter(|at| *at > before));
+    assert_eq!(receiver.requests().len(), 0, "nothing was wrong so far");
+    camera.signal("STOP");
+    let silent = Instant::now();
+    message(&receiver, "Cam is down");
+    let took = silent.elapsed();
+    let down = run.target("Cam").expect("there");
+    camera.signal("CONT");
+    assert_eq!(down["last"]["fault"]["kind"], "timed_out", "{down:#}");
+    assert!(took <= PERIODIC_WITHIN, "the message took {took:?}");
+    eprintln!("periodic, silent: the message arrived after {took:?}");
+}
+
+/// A camera that is held, with nothing said but that: it is up, and a receiver waits for what becomes of it.
+fn held_camera(folder: &Path, receiver: &HttpPeer) -> (Rtsp, Place, Instance) {
+    let camera = Rtsp::start(folder);
+    let target = format!("  - {{name: Cam, url: 'rtsp://127.0.0.1:{}/h264', watch: continuous}}\n", camera.port);
+    let place = Place::with(&config(receiver, &target));
     let run = place.start();
     run.wait_status("Cam", "up");
     // A track that has just begun is given more patience.
@@ -78,11 +105,38 @@ fn a_held_stream_that_falls_silent_is_told_within_four_seconds() {
         let live = run.get("/api/v1/targets/cam/live").json();
         (live["now"]["facts"]["held_for_s"].as_i64()? >= 5).then_some(())
     });
+    (camera, place, run)
+}
+
+#[test]
+fn a_held_stream_that_falls_silent_is_told_within_four_seconds() {
+    let Some(folder) = testbed("a_held_stream_that_falls_silent_is_told_within_four_seconds") else {
+        return;
+    };
+    let (_runtime, receiver) = receiver();
+    let (camera, _place, _run) = held_camera(&folder, &receiver);
+    assert_eq!(receiver.requests().len(), 0, "nothing was wrong so far");
     camera.signal("STOP");
     let silent = Instant::now();
     message(&receiver, "Cam is down");
     let took = silent.elapsed();
     camera.signal("CONT");
     assert!(took <= CONTINUOUS_WITHIN, "the message took {took:?}");
-    eprintln!("continuous: the message arrived after {took:?}");
+    eprintln!("continuous, silent: the message arrived after {took:?}");
+}
+
+#[test]
+fn a_held_stream_whose_server_dies_is_told_within_four_seconds() {
+    let Some(folder) = testbed("a_held_stream_whose_server_dies_is_told_within_four_seconds") else {
+        return;
+    };
+    let (_runtime, receiver) = receiver();
+    let (camera, _place, _run) = held_camera(&folder, &receiver);
+    assert_eq!(receiver.requests().len(), 0, "nothing was wrong so far");
+    drop(camera);
+    let died = Instant::now();
+    message(&receiver, "Cam is down");
+    let took = died.elapsed();
+    assert!(took <= CONTINUOUS_WITHIN, "the message took {took:?}");
+    eprintln!("continuous, dead: the message arrived after {took:?}");
 }

@@ -64,12 +64,12 @@ fn a_held_camera_that_freezes_is_noticed_within_two_seconds_and_comes_back() {
             let target = run.target("Cam")?;
             let fault = &target["last"]["fault"];
             let (at, told) = (target["last"]["at"].as_i64()?, fault["kind"] == "stale" && fault["phase"] == "media");
-            (told && at > frozen_at).then_some(at)
+            let fresh = told && at > frozen_at;
+            assert!(!fresh || target["status"] == "down", "no second failure is waited for: {target:#}");
+            fresh.then_some(at)
         });
         delays.push(noticed - frozen_at);
         assert_ne!(live(&run)["session"]["state"], "live", "the page does not show what is over");
-        let down = run.wait_status("Cam", "down");
-        assert_eq!(down["last"]["fault"]["kind"], "timed_out", "one failed reconnect after the silence: {down:#}");
         camera.signal("CONT");
         run.wait_status("Cam", "up");
     }

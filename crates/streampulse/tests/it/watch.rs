@@ -142,7 +142,9 @@ impl Rtsp {
             .stderr(Stdio::null())
             .spawn()
             .expect("python3 starts");
-        Self { child, port: ports[0] }
+        let camera = Self { child, port: ports[0] };
+        wait_for("the camera listens", || std::net::TcpStream::connect(("127.0.0.1", camera.port)).ok());
+        camera
     }
 
     pub(crate) fn signal(&self, name: &str) {

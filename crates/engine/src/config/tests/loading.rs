@@ -71,9 +71,19 @@ targets:
 
 #[test]
 fn a_deadline_that_is_not_given_fits_the_interval() {
-    let timeouts = |text: &str| good(text).targets[0].timeout;
-    assert_eq!(timeouts("targets: [{name: a, url: 'http://h/'}]"), 8 * SEC);
-    assert_eq!(timeouts("targets: [{name: a, url: 'http://h/', interval: 5s}]"), 5 * SEC);
+    let timeout = |keys: &str| good(&format!("targets: [{{name: a, url: 'http://h/'{keys}}}]")).targets[0].timeout;
+    for (keys, ms) in [
+        ("", 7000),
+        (", interval: 5s", 3500),
+        (", interval: 2s", 1400),
+        (", interval: 1s", 1000),
+        (", interval: 11s", 7700),
+        (", interval: 12s", 8000),
+        (", interval: 1d", 8000),
+        (", interval: 5s, timeout: 5s", 5000),
+    ] {
+        assert_eq!(timeout(keys).as_millis(), ms, "{keys}");
+    }
     check_warnings(
         "targets: [{name: a, url: 'http://h/', interval: 5s, timeout: 6s}]",
         &["line 1, column 62: targets[0].timeout: the timeout of 6s is longer than the interval of 5s"],

@@ -8,16 +8,12 @@ use model::live::Doing;
 use model::status::Status;
 use model::target::{Target, Watch};
 
-use super::{PausedClock, Running, SECOND, pass, run, run_with};
+use super::{PausedClock, SECOND, pass, run, run_with};
 use crate::input::{Answer, Command};
 use crate::testing::{id, target, target_at};
 
 fn held(name: &str) -> Arc<Target> {
     target_at(name, &format!("{name}.test"), |t| t.watch = Watch::Continuous)
-}
-
-fn doing(running: &Running, name: &str) -> Option<Doing> {
-    running.board().get(&id(name)).expect("a target").session.as_ref().map(|s| s.doing)
 }
 
 #[tokio::test(start_paused = true)]
@@ -34,7 +30,11 @@ async fn a_session_lives_on_the_board_and_comes_back_after_a_cut() {
     assert!(live(&running.board()).at.since(live(&before).at) >= SECOND, "values move every second");
     running.script.cut(true);
     running.until("a dead stream is down", |b| b.targets[0].state.status == Status::Down).await;
-    assert!(matches!(doing(&running, "cam"), Some(Doing::Waiting { .. })));
+    running
+        .until("nobody lets it in", |b| {
+            matches!(b.targets[0].session.as_ref().map(|s| s.doing), Some(Doing::Waiting { .. }))
+        })
+        .await;
     running.script.cut(false);
     let back = running.until("it is back", |b| b.targets[0].state.status == Status::Up).await;
     assert_eq!(back.targets[0].session.as_ref().expect("held").reconnects, 1);

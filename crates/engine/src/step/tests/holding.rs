@@ -72,19 +72,19 @@ fn live_values_alone_leave_the_revision() {
     let after = rig.board();
     assert_eq!(before.targets[0].revision, after.targets[0].revision);
     assert_ne!(before.targets[0].session, after.targets[0].session);
-    rig.ends("cam", 's');
+    rig.ends("cam", 'e');
     assert!(rig.board().targets[0].revision > after.targets[0].revision);
 }
 
 #[test]
-fn a_dead_stream_is_down_after_the_silence_and_one_failed_reconnect() {
+fn a_stream_that_the_peer_ends_is_down_after_one_failed_reconnect() {
     let mut rig = live("cam");
     rig.lives_until("cam", 30_000);
     rig.quiet();
-    rig.ends("cam", 's');
+    rig.ends("cam", 'e');
     assert_eq!(
         rig.lines(),
-        ["over cam: stale (media): saw s", "stored cam fail up after 1", "hold cam #2"],
+        ["over cam: no media (connect): saw e", "stored cam fail up after 1", "hold cam #2"],
         "judged at once, and the next session is opened at once"
     );
     rig.ends("cam", 'r');
@@ -113,6 +113,48 @@ fn a_dead_stream_is_down_after_the_silence_and_one_failed_reconnect() {
 }
 
 #[test]
+fn a_stream_that_falls_silent_is_down_at_once_whatever_the_threshold() {
+    for fail_after in [1, 2, 5] {
+        let mut rig = Rig::new(&[changed(&held("cam"), |t| t.rules.fail_after = fail_after)]);
+        rig.until_look("cam");
+        rig.lives("cam", 'v');
+        rig.lives_until("cam", 30_000);
+        rig.quiet();
+        rig.ends("cam", 's');
+        assert_eq!(
+            rig.lines(),
+            [
+                "over cam: stale (media): saw s",
+                "stored cam fail down after 1",
+                "change cam up to down: stale (media): saw s",
+                "opened cam down",
+                "hold cam #2",
+            ],
+            "it was bad for as long as the silence lasted, and the next session is opened at once"
+        );
+        rig.lives("cam", 'v');
+        assert_eq!(rig.status("cam"), Status::Up, "who comes back is believed as ever");
+        // What is silent before it is open says no more than any failed attempt.
+        rig.lives_until("cam", 60_000);
+        rig.ends("cam", 'e');
+        rig.ends("cam", 's');
+        assert_eq!(rig.status("cam"), if fail_after <= 2 { Status::Down } else { Status::Up });
+    }
+}
+
+#[test]
+fn a_server_that_ends_and_opens_again_stays_up() {
+    let mut rig = live("cam");
+    for n in 1..5 {
+        rig.lives_until("cam", n * 30_000);
+        rig.ends("cam", 'e');
+        assert_eq!(rig.until_look("cam"), rig.ms, "at once");
+        rig.lives("cam", 'v');
+        assert_eq!(rig.status("cam"), Status::Up);
+    }
+}
+
+#[test]
 fn a_black_hole_is_asked_as_often_as_the_interval_says() {
     let mut rig = Rig::new(&[held("cam")]);
     let mut began = Vec::new();
@@ -129,14 +171,14 @@ fn a_server_that_lets_in_and_throws_out_is_not_up() {
     let mut rig = live("cam");
     for _ in 0..2 {
         rig.lives_until("cam", rig.ms + 2000);
-        rig.ends("cam", 's');
+        rig.ends("cam", 'e');
         rig.until_look("cam");
         rig.lives("cam", 'v');
     }
     assert_eq!(rig.status("cam"), Status::Up, "twice may be chance");
     for _ in 0..5 {
         rig.lives_until("cam", rig.ms + 2000);
-        rig.ends("cam", 's');
+        rig.ends("cam", 'e');
         rig.until_look("cam");
         rig.lives("cam", 'v');
     }
@@ -150,7 +192,7 @@ fn a_server_that_lets_in_and_throws_out_is_not_up() {
     rig.lives_until("cam", opened + 11_000);
     assert_eq!(rig.status("cam"), Status::Up, "a session that lasts is");
     assert_eq!(rig.board().targets[0].session.as_ref().expect("held").believed_at, None);
-    rig.ends("cam", 's');
+    rig.ends("cam", 'e');
     assert_eq!(rig.until_look("cam"), rig.ms, "and what was before is forgiven");
 }
 
@@ -161,7 +203,7 @@ fn who_asks_now_gets_the_newest_second_judged() {
     rig.quiet();
     rig.command(Command::TestNow(id("cam")), 7);
     assert_eq!(rig.lines(), ["stored cam pass up after 1", "reply 7 observed cam"]);
-    rig.ends("cam", 's');
+    rig.ends("cam", 'e');
     rig.ends("cam", 'r');
     rig.quiet();
     rig.command(Command::TestNow(id("cam")), 8);
@@ -182,7 +224,7 @@ fn a_paused_one_is_looked_at_once_when_somebody_asks() {
     let lines = rig.lines();
     assert!(lines.contains(&"cancel #1".to_owned()), "{lines:?}");
     assert!(rig.board().targets[0].session.is_none());
-    rig.ends("cam", 's');
+    rig.ends("cam", 'e');
     rig.quiet();
     rig.command(Command::TestNow(id("cam")), 2);
     assert_eq!(rig.lines(), ["start cam #2 attempt 1"]);
@@ -233,7 +275,7 @@ fn a_reload_keeps_what_it_does_not_touch() {
     let periodic = changed(&other, |t| t.watch = Watch::Periodic);
     rig.load(&[Arc::clone(&periodic)]);
     assert!(rig.lines().contains(&"cancel #1".to_owned()));
-    rig.ends("cam", 's');
+    rig.ends("cam", 'e');
     rig.quiet();
     rig.until_look("other");
     assert_eq!(rig.lines(), ["start other #2 attempt 1"]);
@@ -254,6 +296,6 @@ fn the_end_of_all_ends_sessions() {
     rig.quiet();
     rig.input(crate::input::Input::Stop);
     assert_eq!(rig.lines(), ["cancel #1"]);
-    rig.ends("cam", 's');
+    rig.ends("cam", 'e');
     assert_eq!((rig.lines(), rig.state.next_wake()), (Vec::new(), None));
 }
