@@ -9,7 +9,6 @@ use anyhow::Context;
 use model::status::StatusState;
 use model::target::TargetId;
 use model::time::Clock;
-use model::unit::spec::Unit;
 use model::verdict::Grade;
 use net::task::Tasks;
 use probe::gear::Gear;
@@ -19,7 +18,7 @@ use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alerts::{self, Around};
-use crate::config::{Config, ConfigFile, Overrides};
+use crate::config::{self, Config, ConfigFile, Overrides};
 use crate::desk::{DESK_QUEUE, Desk, Rules, new_config};
 use crate::handle::{Handle, Parts};
 use crate::input::{Kept, StoreNow};
@@ -57,8 +56,8 @@ pub struct Start {
 
 /// What is run, and who runs it.
 pub struct Supervision {
-    /// The units of the file of services, as they change.
-    pub units: watch::Receiver<Arc<Vec<Arc<Unit>>>>,
+    /// What is run in place of what the file of services says.
+    pub units: Option<watch::Receiver<Arc<config::Services>>>,
     /// Folder in which every unit has one of its id.
     pub folder: PathBuf,
     /// Who runs them.
@@ -130,7 +129,7 @@ impl Engine {
             told_settings,
         );
         tasks.spawn("configuration desk", desk.run(desk_rx, tasks.cancelled()));
-        let (told_services, _services) = watch::channel(Arc::new(services));
+        let (told_services, services) = watch::channel(Arc::new(services));
         if let Some(file) = rules.overrides.services.clone() {
             let (rules, clock, settings) = (rules.clone(), Arc::clone(&clock), settings.clone());
             let told = (told_services, services_hash);
@@ -166,7 +165,7 @@ impl Engine {
                 board: board.clone(),
                 events: events.clone(),
                 commands,
-                services: supervision.units,
+                services: supervision.units.unwrap_or(services),
                 backends: supervision.backends,
                 counter: supervision.counter,
                 tasks: tasks.clone(),

@@ -36,6 +36,7 @@ use super::queue::{Counter, Counting};
 use super::ready::{self, Asking};
 use super::run::{Backends, Begun, Launched, Runner};
 use super::{Backstage, Units, snapshot};
+use crate::config::Services;
 use crate::shell::Ask;
 
 /// What tasks of units tell at once before they wait themselves.
@@ -58,7 +59,7 @@ pub(crate) struct Around {
     pub(crate) events: broadcast::Sender<Arc<Event>>,
     pub(crate) commands: Arc<Commands>,
     /// What the file of services says, as it changes.
-    pub(crate) services: watch::Receiver<Arc<Vec<Arc<Unit>>>>,
+    pub(crate) services: watch::Receiver<Arc<Services>>,
     pub(crate) backends: Backends,
     /// Who counts queues.
     pub(crate) counter: Option<Arc<dyn Counter>>,
@@ -171,7 +172,7 @@ impl Task {
     async fn run(&mut self, mut asks: mpsc::Receiver<super::UnitAsk>, stop: CancellationToken) {
         let mut services = self.around.services.clone();
         let first = Arc::clone(&services.borrow_and_update());
-        self.contained(|task| task.reload(&first, true));
+        self.contained(|task| task.reload(&first.units, true));
         let mut measure = tokio::time::interval(measure::EVERY);
         measure.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut told = Vec::with_capacity(TOLD_AT_ONCE);
@@ -190,7 +191,7 @@ impl Task {
                 changed = services.changed(), if has_services => match changed {
                     Ok(()) => {
                         let now = Arc::clone(&services.borrow_and_update());
-                        self.contained(|task| task.reload(&now, false));
+                        self.contained(|task| task.reload(&now.units, false));
                     }
                     Err(_) => has_services = false,
                 },

@@ -15,7 +15,7 @@ use model::unit::{Cause, Exit, State, Wanted};
 use supervise::backend::Refusal;
 use tokio::sync::watch;
 
-use crate::config::{ConfigFile, Overrides};
+use crate::config::{ConfigFile, Overrides, Services};
 use crate::testing::backend::{Stage, Staged};
 use crate::testing::{PausedClock, Scripted, id, store};
 use crate::units::{Backends, UnitCommand, UnitError};
@@ -74,12 +74,16 @@ fn unit(name: &str, change: impl FnOnce(&mut Unit)) -> Arc<Unit> {
     Arc::new(unit)
 }
 
+fn services(units: Vec<Arc<Unit>>) -> Arc<Services> {
+    Arc::new(Services { units, warnings: vec![] })
+}
+
 /// A folder, runs that outlive engines, and an engine.
 struct Rig {
     folder: tempfile::TempDir,
     clock: Arc<dyn Clock>,
     stage: Arc<Stage>,
-    services: watch::Sender<Arc<Vec<Arc<Unit>>>>,
+    services: watch::Sender<Arc<Services>>,
     running: Option<(Engine, Handle)>,
 }
 
@@ -90,7 +94,7 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let text = "targets:\n  - {id: cam, url: \"http://cam.test/\", interval: 1s}\n  - {id: hole, url: \"http://hole.test/\", interval: 1s, timeout: 1s}\n";
         std::fs::write(folder.path().join("streampulse.yaml"), text).unwrap();
-        let mut rig = Self { folder, clock, stage, services: watch::Sender::new(Arc::new(units)), running: None };
+        let mut rig = Self { folder, clock, stage, services: watch::Sender::new(services(units)), running: None };
         rig.begin().await;
         rig
     }
@@ -98,7 +102,7 @@ impl Rig {
     async fn begin(&mut self) {
         let backend = Arc::new(Staged(Arc::clone(&self.stage)));
         let supervision = Supervision {
-            units: self.services.subscribe(),
+            units: Some(self.services.subscribe()),
             folder: self.folder.path().join("services"),
             backends: Backends { processes: backend.clone(), containers: backend },
             counter: None,
@@ -288,7 +292,7 @@ async fn the_file_of_services_takes_effect_while_units_run() {
         }
     };
     let now = vec![unit("b", other), unit("c", |u| u.stop.grace = s(11)), unit("d", |_| ())];
-    rig.services.send_replace(Arc::new(now));
+    rig.services.send_replace(services(now));
     rig.until_state("d", State::Running).await;
     let b = rig.until("b", |unit| unit.run.as_ref().is_some_and(|run| run.identity.pid == 2)).await;
     assert_eq!((b.cause, b.pending), (Cause::Launch, false));
@@ -298,7 +302,7 @@ async fn the_file_of_services_takes_effect_while_units_run() {
     assert!(rig.now("c").pending, "its new grace counts from its next start");
     let ids: Vec<String> = rig.handle().units().now().units.iter().map(|unit| unit.spec.id.to_string()).collect();
     assert_eq!(ids, ["b", "c", "d"]);
-    rig.services.send_replace(Arc::new(vec![unit("c", |u| u.enabled = false)]));
+    rig.services.send_replace(services(vec![unit("c", |u| u.enabled = false)]));
     let c = rig.until_state("c", State::Stopped).await;
     assert_eq!((c.wanted, c.reason.contains("disabled")), (Wanted::Running, true), "{}", c.reason);
     assert!(matches!(rig.command("c", UnitCommand::Start).await, Err(UnitError::Refused(_))));
