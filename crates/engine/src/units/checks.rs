@@ -19,6 +19,7 @@ use net::http::{Method, Request};
 use net::trust::TlsOptions;
 use probe::commands::{Commands, Run};
 use supervise::backend::Instance;
+use supervise::folder::OUTPUT;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -118,7 +119,7 @@ impl Checking {
             HealthSource::Tcp(peer) => Some(tcp(clock, peer, within).await),
             HealthSource::Exec(name) => Some(self.exec(name).await),
             HealthSource::Heartbeat(path, within) => Some(self.age(path.clone(), *within, true).await),
-            HealthSource::Output(within) => Some(self.age(self.folder.join(output::OUTPUT), *within, false).await),
+            HealthSource::Output(within) => Some(self.age(self.folder.join(OUTPUT), *within, false).await),
             HealthSource::Target(id) => self.target(id),
             HealthSource::Container => {
                 let healthy = self.instance.healthy().await?;

@@ -46,7 +46,7 @@ pub(super) struct Measured {
 pub(super) async fn pass(units: Vec<Measuring>, folder: PathBuf) -> Vec<Measured> {
     let ids: Vec<UnitId> = units.iter().map(|unit| unit.id.clone()).collect();
     let read = tokio::task::spawn_blocking(move || {
-        let at = |id: &UnitId| output::modified(&folder.join(id.as_str()).join(output::OUTPUT)).ok();
+        let at = |id: &UnitId| output::last_output(&folder.join(id.as_str()));
         ids.iter().map(at).collect::<Vec<_>>()
     });
     let measured = futures_util::stream::iter(units).map(|unit| async move {

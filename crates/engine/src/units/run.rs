@@ -143,6 +143,15 @@ impl Runner {
         }
     }
 
+    /// The history has the end of the newest run: nobody need tell it again.
+    pub(super) fn settle(&self, id: UnitId) {
+        let backends = self.backends.clone();
+        self.tasks.spawn(format!("settle {id}"), async move {
+            let both = futures_util::future::join(backends.processes.settle(&id), backends.containers.settle(&id));
+            let _later = tokio::time::timeout(STOP_WITHIN, both).await;
+        });
+    }
+
     /// Launches a unit.
     pub(super) fn launch(&self, unit: Arc<Unit>, run: u64) {
         let own = self.clone();
@@ -197,8 +206,8 @@ impl Runner {
     }
 
     async fn end(&self, id: &UnitId, ended: Ended) -> RunEnd {
-        let folder = self.folder.join(id.as_str());
-        let read = tokio::task::spawn_blocking(move || output::last_lines(&folder));
+        let (folder, started_at) = (self.folder.join(id.as_str()), ended.started_at);
+        let read = tokio::task::spawn_blocking(move || output::last_lines(&folder, started_at));
         let last_lines = match tokio::time::timeout(LINES_WITHIN, read).await {
             Ok(Ok(lines)) => lines,
             Ok(Err(_)) | Err(_) => vec!["(the output could not be read)".to_owned()],

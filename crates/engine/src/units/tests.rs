@@ -213,7 +213,7 @@ async fn one_that_dies_backs_off_and_is_given_up_with_its_last_lines_in_view() {
     rig.until_state("a", State::Running).await;
     let folder = rig.handle().units().folder(&id("a"));
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("output.log"), "2026-11-20T19:05:01.1Z stderr F no such table: queue\n").unwrap();
+    std::fs::write(folder.join("output.log"), "2023-12-20T19:05:01.1Z stderr F no such table: queue\n").unwrap();
     rig.stage.direct("a", |script| script.dies = Some(Exit::Code(3)));
     let mut events = rig.handle().subscribe();
     rig.stage.ends("a", Exit::Signal { number: 9, out_of_memory: false });

@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::io::{Read, Write as _};
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use probe::commands::{GUARD_INPUT, MAX_INPUT_BYTES};
@@ -23,11 +24,15 @@ const SIGNALLED: i32 = 128;
 
 /// The guard's command line for [`probe::commands::Commands::guard`]; empty where this program does not know its own file.
 pub(crate) fn command_line() -> Vec<String> {
-    // The link stays good when the file is replaced by an update.
-    let own = std::path::Path::new("/proc/self/exe");
-    let path = if own.exists() { Some(own.to_path_buf()) } else { std::env::current_exe().ok() };
-    let text = path.and_then(|path| path.into_os_string().into_string().ok());
+    let text = own_program().and_then(|path| path.into_os_string().into_string().ok());
     text.map(|text| vec![text, WORD.to_owned()]).unwrap_or_default()
+}
+
+/// This program's own file, to be run once more.
+pub(crate) fn own_program() -> Option<PathBuf> {
+    // The link stays good when the file is replaced by an update.
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { Some(own.to_path_buf()) } else { std::env::current_exe().ok() }
 }
 
 /// Runs the command and ends as it ends.

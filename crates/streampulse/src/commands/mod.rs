@@ -9,4 +9,5 @@ pub(crate) mod import;
 pub(crate) mod people;
 pub(crate) mod probe;
 pub(crate) mod run;
+pub(crate) mod services;
 pub(crate) mod sinks;

@@ -16,6 +16,7 @@ use store::{Settings, Store};
 
 use crate::args::RunArgs;
 use crate::commands::check::{commands_of, environment};
+use crate::commands::services;
 use crate::notify::Notify;
 use crate::say;
 
@@ -90,8 +91,8 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
     }
     let sinks = Registry::default();
     let (env, registry) = (Arc::new(environment), sinks.clone());
-    let start =
-        Start { config_file: file, store: store.clone(), clock, env, overrides, sinks: registry, supervision: None };
+    let supervision = services::supervision(&database, file.path(), &clock, &tasks);
+    let start = Start { config_file: file, store: store.clone(), clock, env, overrides, sinks: registry, supervision };
     let (engine, handle, config) = Engine::start(start).await?;
     handle.outbox().publish_by(crate::commands::sinks::start(&handle, &sinks, &tasks));
     let listening = match web::serve(handle.clone(), &config, &tasks, web::Options { demo, sinks }).await {

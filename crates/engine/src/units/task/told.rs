@@ -42,6 +42,7 @@ impl Task {
             // An end that the history has is no news: who ran it may tell it until the next start.
             (Finding::Ended(end), _) if entry.last_end.as_ref().is_some_and(|known| known.at >= end.at) => {
                 finding = Finding::Nothing;
+                self.runner.settle(id.clone());
             }
             // Asked again later, it still is what was before this process began.
             (Finding::Unclear(_), _) => entry.before = known_before,
