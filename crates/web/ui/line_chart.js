@@ -23,7 +23,7 @@ function runs(points, gap) {
   let last = null;
   for (const p of points) {
     if (p[1] === null || p[1] === undefined) { last = null; continue; }
-    if (last !== null && p[0] - last <= gap) out[out.length - 1].push(p);
+    if (last !== null && p[0] - last <= gap(last)) out[out.length - 1].push(p);
     else out.push([p]);
     last = p[0];
   }
@@ -32,7 +32,8 @@ function runs(points, gap) {
 
 /**
  * Answers {node, draw({series, from, to, gap, format, least, base, limit, empty}), destroy}. `series`: [{name, colour, points: [[at, value], …],
- * faint?}], oldest first; `least` is the least top of the axis, `base` 10 or 1024; `limit` is [value, words] of a line across.
+ * faint?, area?}], oldest first; `gap(at)` is how long after the point of that time the next may come without a break; `least` is the
+ * least top of the axis, `base` 10 or 1024; `limit` is [value, words] of a line across.
  */
 export function lineChart(label) {
   const node = h('div', { class: 'chart lines' });
@@ -71,7 +72,7 @@ function paintLines(box, W, label, { series, from, to, gap, format, least = 1, b
     const colour = one.colour;
     for (const run of runs(one.points, gap)) {
       // A lone point still deserves to be seen.
-      const points = run.length === 1 ? [run[0], [run[0][0] + gap / 8, run[0][1]]] : run;
+      const points = run.length === 1 ? [run[0], [run[0][0] + gap(run[0][0]) / 8, run[0][1]]] : run;
       const d = points.map((p) => `${x(p[0]).toFixed(1)} ${y(p[1]).toFixed(1)}`).join('L');
       if (known.length === 1 || one.area) svg.append(s('path', { d: `M${x(points[0][0]).toFixed(1)} ${floor}L${d}L${x(points[points.length - 1][0]).toFixed(1)} ${floor}Z`, fill: colour, 'fill-opacity': 0.16 }));
       svg.append(s('path', { d: `M${d}`, fill: 'none', stroke: colour, 'stroke-width': one.faint ? 1 : 1.7, 'stroke-opacity': one.faint ? 0.55 : 1, 'stroke-linejoin': 'round' }));

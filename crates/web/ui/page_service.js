@@ -12,6 +12,7 @@ import { specCard } from './service_spec.js';
 
 const CHARTS_EVERY_MS = 15000;
 const TIMELINE_ROWS = 30;
+const MOST_TIMELINE_ROWS = 1000; // of one answer of the server
 // Several changes of one service come within a moment: its history is asked for once.
 const SETTLE_MS = 400;
 
@@ -122,10 +123,10 @@ function timelineCard(id) {
       const open = new Set([...list.querySelectorAll('details[open]')].map((d) => d.closest('li').dataset.at));
       put(list, rows.map((c) => { const li = row(c); li.dataset.at = String(c.at); if (open.has(li.dataset.at)) li.querySelector('details')?.setAttribute('open', ''); return li; }));
       if (!rows.length) put(list, h('li', { class: 'muted' }, 'Nothing has happened yet.'));
-      more.hidden = rows.length < limit;
+      more.hidden = rows.length < limit || limit === MOST_TIMELINE_ROWS;
     } catch (e) { if (mine === turn) put(list, h('li', { class: 'notice bad' }, `The timeline could not be read: ${e.message}`)); }
   }
-  more.onclick = () => { limit *= 4; load(); };
+  more.onclick = () => { limit = Math.min(limit * 4, MOST_TIMELINE_ROWS); load(); };
   load();
   return { node: card('Timeline', list, more), refresh() { if (!later) later = setTimeout(() => { later = 0; load(); }, SETTLE_MS); }, destroy() { turn++; clearTimeout(later); } };
 }

@@ -10,13 +10,17 @@ import { isOver, memoryOf } from './service_parts.js';
 const HOUR = 3600000;
 // Window: its length, and the step that the server is asked for in milliseconds; null asks for every measurement.
 const WINDOWS = { '10 min': [HOUR / 6, null], '1 h': [HOUR, null], '24 h': [24 * HOUR, 300000], '7 d': [168 * HOUR, 1800000], '30 d': [720 * HOUR, 7200000] };
+// Every measurement comes this often; what is older than those in memory comes by the minute, on its beginning.
 const RAW_MS = 5000;
+const MINUTE = 60000;
+// A curve goes on over this many steps without a value.
+const GAP_STEPS = 2.5;
 // Curves of states that a queue can have, in their order.
 const COLOURS = ['var(--c2)', 'var(--c4)', 'var(--c3)', 'var(--c8)', 'var(--c6)', 'var(--c7)'];
 
 const depthOf = (queue) => (queue ? Object.entries(queue).filter(([state]) => !isOver(state)).reduce((sum, [, n]) => sum + n, 0) : null);
-/** Counts of a queue as an object; null where it was not counted. */
-const counts = (queue) => (Array.isArray(queue) ? (queue.length ? Object.fromEntries(queue.map((c) => [c.state, c.count])) : null) : queue);
+/** Counts of a queue by state; null where it was not counted. */
+const counts = (queue) => (queue ? Object.fromEntries(queue.map((c) => [c.state, c.count])) : null);
 const cpuWords = (v) => `${number(v)} %`;
 
 /** One curve for each state of a queue that is not over, and one for all where there are several. */
@@ -47,7 +51,7 @@ export function chartsCard(id) {
       if (mine !== turn) return;
       failed.hidden = true;
       const rows = answer.rows.map((r) => ({ ...r, queue: counts(r.queue) }));
-      const window = { from, to, gap: Math.max(answer.step_ms ?? step ?? RAW_MS, RAW_MS) * 3 };
+      const window = { from, to, gap: (at) => GAP_STEPS * (answer.step_ms ?? (at % MINUTE === 0 ? MINUTE : RAW_MS)) };
       const points = (key) => rows.map((r) => [r.at, r[key]]);
       const s = now.services.get(id);
       const rolled = rows.some((r) => r.cpu_max !== undefined && r.cpu_max !== r.cpu_avg);

@@ -81,12 +81,10 @@ export function logCard(id) {
     append(lines);
     drawHeld();
   }
-  const fits = (l) => (!view.stream || l.stream === view.stream) && (!view.search || l.text.toLowerCase().includes(view.search.toLowerCase()));
   // Many lines come in one go: they become nodes once a frame, and what no frame could show is never made.
   let frame = 0;
   const come = (l) => {
     cursor = l.cursor;
-    if (!fits(l)) return;
     held.push(l);
     if (held.length > MOST_LINES) { held.shift(); lost++; }
     if (!frame) frame = requestAnimationFrame(() => { frame = 0; view.paused || !follows ? drawHeld() : flush(false); });
@@ -102,8 +100,7 @@ export function logCard(id) {
     source = new EventSource(`/api/v1${path}/stream${query({ cursor, stream: view.stream, search: view.search })}`);
     const on = (name, f) => source.addEventListener(name, (e) => f(e.data ? JSON.parse(e.data) : null));
     source.onopen = () => { retry = RETRY_MIN_MS; say(true, 'live'); };
-    on('line', come);
-    on('lines', (x) => (Array.isArray(x) ? x : x.lines).forEach(come));
+    on('lines', (x) => { x.lines.forEach(come); cursor = x.cursor || cursor; });
     source.onerror = () => {
       close();
       say(false, 'not live');
