@@ -44,7 +44,7 @@ function statusFacts(s) {
     ['Started', up ? dateTime(s.started_at) : NONE],
     ['Uptime', up && s.started_at !== null ? span(seenNow() - s.started_at) : NONE],
     ['Restarts', `${count(s.restarts)} that nobody commanded`],
-    ['Last output', s.last_output === null ? 'none seen' : ago(s.last_output, seenNow())],
+    ['Last output', s.last_output === null ? 'unknown' : ago(s.last_output, seenNow())],
     ...(s.last_heartbeat === null ? [] : [['Last heartbeat', ago(s.last_heartbeat, seenNow())]]),
     ...(s.waits_for.length ? [['Waits for', links(s.waits_for, '/services/', serviceName)]] : []),
     ...(s.needs.length ? [['Needs', links(s.needs, '/services/', serviceName)]] : []),
@@ -167,7 +167,7 @@ function build(node, id) {
       buttons.update(s);
       keep(p.conf, `${s.has_form}`, () => (s.has_form && may('administrator') ? h('button', { class: 'btn', type: 'button', onclick: () => configure(now.services.get(id) || s).then(() => form?.refresh()) }, 'Configure') : null));
       keep(p.sub, JSON.stringify([s.kind, s.group, s.tags, s.description, s.on_fallback, s.pending]), () => [h('span', { class: 'tag kind' }, s.kind), s.on_fallback ? h('span', { class: 'tag warn' }, 'fallback: no container engine can be reached') : null, s.pending ? h('span', { class: 'tag warn' }, 'changed: takes effect at its next start') : null, s.group ? h('span', { class: 'tag' }, s.group) : null, s.tags.map((t) => h('span', { class: 'tag' }, t)), h('span', { class: 'muted wrap' }, s.description)]);
-      const words = s.enabled ? why(s) : 'Its file has it disabled: it does not run.';
+      const words = why(s);
       p.reason.className = `notice ${s.enabled && (s.state === 'failed' || s.health === 'unhealthy') ? 'bad' : troubled(s) ? 'warn' : ''}`;
       p.reason.hidden = !words && s.next_start === null;
       setText(p.why, words);

@@ -3,7 +3,7 @@
 import { h, keep, link, put, segments, setText } from './dom.js';
 import { count, dateTime, span } from './format.js';
 import { now, subscribe } from './live.js';
-import { actions, cpuOf, depth, endedBadly, endWords, lastLines, memoryOf, meter, nextStart, pills, rateWords, runs, seenNow, stateWords, troubled, why } from './service_parts.js';
+import { actions, cpuOf, depth, endedBadly, endWords, lastLines, memoryOf, meter, nextStart, pills, rateWords, runs, seenNow, stateWords, troubled, waits, why } from './service_parts.js';
 
 // As many of the last lines as fit beside a reason; all of them are on the service's own page.
 const ROW_LINES = 3;
@@ -78,8 +78,8 @@ function row() {
     setText(restarts, count(s.restarts));
     buttons.update(s);
     const words = why(s);
-    trouble.hidden = !words && !s.waits_for.length;
-    setText(reason, s.waits_for.length && !runs(s) ? `${words ? `${words} · ` : ''}waits for ${s.waits_for.map((id) => now.services.get(id)?.name || id).join(', ')}` : words);
+    trouble.hidden = !words && !waits(s);
+    setText(reason, waits(s) ? `waits for ${s.waits_for.map((id) => now.services.get(id)?.name || id).join(', ')}` : words);
     const last = troubled(s) && endedBadly(s.last_end) ? s.last_end : null;
     setText(end, last && !words.includes(last.words) ? endWords(last) : '');
     keep(lines, last ? `${last.at} ${last.last_lines.length}` : '', () => (last?.last_lines.length ? lastLines(last.last_lines, ROW_LINES) : null));

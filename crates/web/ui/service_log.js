@@ -122,7 +122,7 @@ export function logCard(id) {
       follows = true;
       put(box);
       append(answer.lines);
-      if (!answer.lines.length) put(box, h('p', { class: 'nolines muted' }, view.search || view.stream ? 'No line fits.' : 'It has written nothing yet.'));
+      if (!answer.lines.length) put(box, h('p', { class: 'nolines muted' }, view.search || view.stream ? 'No line fits.' : 'Nothing of its output is kept yet.'));
       const n = answer.lines.length;
       setText(words, answer.more ? `The newest ${count(n)} ${view.search ? 'that fit' : 'lines'}; older ones are in the download.` : view.search ? `${count(n)} ${n === 1 ? 'line fits' : 'lines fit'}.` : '');
       cursor = answer.cursor;

@@ -23,22 +23,22 @@ export const stateClass = (state) => STATES[state]?.[1] || 'unknown';
 /** The time to count with: the server's, and no further than it was heard. */
 export const seenNow = () => (now.connected || now.lostAt === null ? serverNow() : now.lostAt + now.skew);
 
-/** Whether it has a run under way. */
-export const runs = (s) => RUNS.has(s.state);
 /** Whether it waits for others before it may start. */
-export const waits = (s) => s.waits_for.length > 0 && s.state !== 'running';
+export const waits = (s) => s.waits_for.length > 0 && s.started_at === null && s.wanted === 'running';
+/** Whether it has a run under way: what waits for others is being started, but nothing runs yet. */
+export const runs = (s) => RUNS.has(s.state) && !waits(s);
 /** Whether somebody should look at it: it is wanted and does not run, or runs and is not well. */
-export const troubled = (s) => s.enabled && (s.state === 'failed' || s.state === 'backing_off' || s.health === 'unhealthy' || (s.wanted === 'running' && s.state === 'stopped'));
+export const troubled = (s) => s.enabled && (s.state === 'failed' || s.state === 'backing_off' || s.health === 'unhealthy' || (s.wanted === 'running' && (s.state === 'stopped' || waits(s))));
 
 /** Two pills that follow a service: its state, and its health where it runs. {node, update(s)} */
 export function pills() {
   const [state, health] = [h('span', { class: 'pill state' }), h('span', { class: 'pill health' })];
   return { node: h('span', { class: 'pills' }, state, health), update(s) {
-    const [word, kind] = s.enabled ? STATES[s.state] || [s.state, 'unknown'] : [RUNS.has(s.state) ? `Disabled, ${stateWords(s.state).toLowerCase()}` : 'Disabled', 'idle'];
+    const [word, kind] = waits(s) ? ['Waiting', 'idle'] : s.enabled ? STATES[s.state] || [s.state, 'unknown'] : [runs(s) ? `Disabled, ${stateWords(s.state).toLowerCase()}` : 'Disabled', 'idle'];
     state.className = `pill state ${s.health === 'unhealthy' && kind === 'up' ? 'degraded' : kind}`;
-    setText(state, waits(s) && !RUNS.has(s.state) ? 'Waiting' : word);
+    setText(state, word);
     const [says, how] = HEALTH[s.health] || [s.health, 'unknown'];
-    health.hidden = !RUNS.has(s.state);
+    health.hidden = !runs(s);
     health.className = `pill health ${how}`;
     setText(health, says);
     health.title = s.health_reason || (s.health === 'unknown' ? 'It has no health checks, or none has answered yet.' : '');
@@ -55,6 +55,7 @@ export function nextStart(s) {
 
 /** Why it is as it is, in one line with how its last run ended; empty when all is well. */
 export function why(s) {
+  if (!s.enabled) return 'Its file has it disabled.';
   if (s.health === 'unhealthy' && s.state === 'running') return s.health_reason || s.reason || 'Its health checks fail.';
   if (s.state === 'running' || !s.reason) return '';
   return s.reason;
@@ -139,7 +140,7 @@ function offered(s) {
   if (!s.enabled && !runs(s)) return [];
   if (s.state === 'backing_off') return ['start', 'stop'];
   if (s.state === 'stopping') return s.wanted === 'running' ? ['stop'] : ['start'];
-  if (s.state === 'stopped' && s.wanted === 'running') return ['stop'];
+  if (waits(s) || (s.state === 'stopped' && s.wanted === 'running')) return ['stop'];
   if (runs(s)) return s.enabled ? ['restart', 'stop'] : ['stop'];
   return ['start'];
 }
