@@ -30,25 +30,41 @@ pub struct Line {
     pub cursor: Cursor,
 }
 
-/// A place in the output that survives rotation: which file, and how far.
+/// A place in the output that survives rotation: which file, and how far. A file is known by how it begins, with the time of its
+/// first line to the nanosecond: numbers of files are given anew as soon as the oldest one is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    inode: u64,
+    /// See [`begin_of`]; 0 of a file that was empty, whose only place is its beginning.
+    begin: u64,
     offset: u64,
 }
 
+/// Bytes at the beginning of a file by which it is known: a time and the stream.
+const BEGIN_BYTES: usize = 38;
+
 impl Cursor {
+    /// Which of the files, oldest first, it is in.
+    fn file_of(self, files: &[PathBuf]) -> Option<usize> {
+        if self.begin == 0 {
+            // Nothing stood in the newest file; it may have been closed since, but that is where lines went.
+            return files.len().checked_sub(1);
+        }
+        files
+            .iter()
+            .rposition(|path| File::open(path).and_then(|file| begin_of(&file)).is_ok_and(|at| at == self.begin))
+    }
+
     /// As text, for a page to give back.
     #[must_use]
     pub fn to_text(self) -> String {
-        format!("{:x}-{:x}", self.inode, self.offset)
+        format!("{:x}-{:x}", self.begin, self.offset)
     }
 
     /// From text; `None` for what is no cursor.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (inode, offset) = text.split_once('-')?;
-        Some(Self { inode: u64::from_str_radix(inode, 16).ok()?, offset: u64::from_str_radix(offset, 16).ok()? })
+        let (begin, offset) = text.split_once('-')?;
+        Some(Self { begin: u64::from_str_radix(begin, 16).ok()?, offset: u64::from_str_radix(offset, 16).ok()? })
     }
 }
 
@@ -123,11 +139,14 @@ impl Logs {
     ) -> io::Result<(Vec<Line>, Option<Cursor>)> {
         let files = self.files();
         let Some(place) = place else { return Ok((Vec::new(), end_of(files.last())?)) };
-        let at = files.iter().position(|path| fs::metadata(path).is_ok_and(|data| data.ino() == place.inode));
+        let at = place.file_of(&files);
         let (mut found, mut next) = (Vec::new(), Some(place));
         for (index, path) in files.iter().enumerate().skip(at.unwrap_or_default()) {
             let offset = if Some(index) == at { place.offset } else { 0 };
-            let mut reader = Reader::open(path, offset)?;
+            let mut reader = match Reader::open(path, offset) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // rotated away meanwhile
+                reader => reader?,
+            };
             while found.len() < most
                 && let Some(line) = reader.line()?
             {
@@ -154,8 +173,23 @@ impl Logs {
 
 fn end_of(path: Option<&PathBuf>) -> io::Result<Option<Cursor>> {
     let Some(path) = path else { return Ok(None) };
-    let data = fs::metadata(path)?;
-    Ok(Some(Cursor { inode: data.ino(), offset: data.len() }))
+    let file = File::open(path)?;
+    let begin = begin_of(&file)?;
+    Ok(Some(Cursor { begin, offset: if begin == 0 { 0 } else { file.metadata()?.len() } }))
+}
+
+/// By what a file is known; 0 while its first line is not there.
+fn begin_of(file: &File) -> io::Result<u64> {
+    use sha2::{Digest as _, Sha256};
+    use std::os::unix::fs::FileExt as _;
+    let mut begin = [0; BEGIN_BYTES];
+    let length = file.read_at(&mut begin, 0)?;
+    let first = begin[..length].split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if length < BEGIN_BYTES && first.len() == length {
+        return Ok(0);
+    }
+    let hash = Sha256::digest(first);
+    Ok(hash.iter().take(7).fold(1, |all, byte| all << 8 | u64::from(*byte)))
 }
 
 /// The newest wanted lines of one file: reads back block by block until there are enough.
@@ -197,56 +231,66 @@ fn line_begin(path: &Path, offset: u64) -> io::Result<u64> {
 /// Reads lines of one file, parts put together.
 struct Reader {
     file: BufReader<File>,
-    inode: u64,
+    begin: u64,
+    /// Behind the newest line that was told.
     offset: u64,
+    /// Behind the newest piece that was read.
+    read: u64,
     raw: Vec<u8>,
+    /// Parts of a line of standard output and of standard error whose end has not been read.
+    open: [Option<Parts>; 2],
+}
+
+/// Parts of a line.
+struct Parts {
+    at: String,
+    text: Vec<u8>,
 }
 
 impl Reader {
     fn open(path: &Path, offset: u64) -> io::Result<Self> {
         let mut file = File::open(path)?;
-        let inode = file.metadata()?.ino();
+        let begin = begin_of(&file)?;
         file.seek(SeekFrom::Start(offset))?;
-        Ok(Self { file: BufReader::new(file), inode, offset, raw: Vec::new() })
+        let open = [None, None];
+        Ok(Self { file: BufReader::new(file), begin, offset, read: offset, raw: Vec::new(), open })
     }
 
     fn cursor(&self) -> Cursor {
-        Cursor { inode: self.inode, offset: self.offset }
+        Cursor { begin: self.begin, offset: self.offset }
     }
 
-    /// The next line; `None` where the file ends, or a line that has not ended begins.
+    /// The next line; `None` where the file ends, or a line begins that is being written.
     fn line(&mut self) -> io::Result<Option<Line>> {
-        let (mut at, mut stderr, mut text, mut offset) = (String::new(), false, Vec::new(), self.offset);
         loop {
             self.raw.clear();
             let length = (&mut self.file).take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut self.raw)?;
-            let ended = self.raw.last() == Some(&b'\n');
-            if length == 0 || !ended && length < MAX_LINE_BYTES {
-                // Its rest is being written, or what is there are parts of a line whose end is in the next file.
-                if text.is_empty() || length > 0 {
-                    return Ok(None);
-                }
-                self.offset = offset;
-                return Ok(Some(self.made(at, stderr, &text)));
+            if length == 0 {
+                // What is there are parts of a line that nobody has ended, or whose end is in the next file.
+                let open = if self.open[0].is_some() { 0 } else { 1 };
+                return Ok(self.open[open].take().map(|parts| self.made(parts, open == 1)));
             }
-            offset += length as u64;
+            if self.raw.last() != Some(&b'\n') && length < MAX_LINE_BYTES {
+                return Ok(None);
+            }
+            self.read += length as u64;
             let raw = self.raw.strip_suffix(b"\n").unwrap_or(&self.raw);
-            let Some((time, is_stderr, whole, part)) = split(raw) else { continue };
-            if text.is_empty() {
-                at = String::from_utf8_lossy(time).into_owned();
-                stderr = is_stderr;
-            }
-            let room = MAX_LINE_BYTES.saturating_sub(text.len());
-            text.extend_from_slice(&part[..part.len().min(room)]);
-            if whole {
-                self.offset = offset;
-                return Ok(Some(self.made(at, stderr, &text)));
+            let Some((time, stderr, whole, part)) = split(raw) else { continue };
+            let open = &mut self.open[usize::from(stderr)];
+            let parts =
+                open.get_or_insert_with(|| Parts { at: String::from_utf8_lossy(time).into_owned(), text: Vec::new() });
+            let room = MAX_LINE_BYTES.saturating_sub(parts.text.len());
+            parts.text.extend_from_slice(&part[..part.len().min(room)]);
+            if whole && let Some(parts) = open.take() {
+                return Ok(Some(self.made(parts, stderr)));
             }
         }
     }
 
-    fn made(&self, at: String, stderr: bool, text: &[u8]) -> Line {
-        Line { at, stderr, text: String::from_utf8_lossy(text).into_owned(), cursor: self.cursor() }
+    fn made(&mut self, parts: Parts, stderr: bool) -> Line {
+        self.offset = self.read;
+        let text = String::from_utf8_lossy(&parts.text).into_owned();
+        Line { at: parts.at, stderr, text, cursor: self.cursor() }
     }
 }
 
@@ -319,8 +363,32 @@ mod tests {
         let found = Logs::new(folder.path()).newest(&any(), 9).expect("readable");
         assert_eq!(texts(&found), ["one, two, three \u{fffd}", ""]);
         assert_eq!((found[0].at.as_str(), found[0].stderr), ("T1", true));
+        // Parts of the two outputs come one between the other.
+        let mut writer = LogWriter::open(folder.path(), 1 << 20, 2).expect("writable");
+        writer.write("T5", false, false, b"Password: ");
+        writer.write("T6", true, true, b"a warning");
+        writer.write("T7", false, false, b"again: ");
+        let found = Logs::new(folder.path()).newest(&any(), 2).expect("readable");
+        assert_eq!(texts(&found), ["a warning", "Password: again: "], "what waits for its end is shown");
         fs::write(folder.path().join("output.log"), "T stdout F whole\nT stdout F hal").expect("writable");
         assert_eq!(texts(&Logs::new(folder.path()).newest(&any(), 9).expect("readable")), ["whole"]);
+    }
+
+    #[test]
+    fn a_place_whose_file_is_gone_goes_on_with_the_oldest_line_that_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logs = Logs::new(folder.path());
+        let mut writer = LogWriter::open(folder.path(), 100, 2).expect("writable");
+        let (_, empty) = logs.since(None, &any(), 10).expect("readable");
+        let mut write = |n: u32| writer.write(&format!("2026-11-20T19:05:01.{n:09}Z"), false, true, b"a line");
+        write(0);
+        assert_eq!(texts(&logs.since(empty, &any(), 10).expect("readable").0), ["a line"], "from the beginning");
+        let (_, place) = logs.since(None, &any(), 10).expect("readable");
+        (1..50).for_each(&mut write);
+        // Numbers of files were given anew many times meanwhile.
+        let (lines, _) = logs.since(place, &any(), 100).expect("readable");
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[3].at, "2026-11-20T19:05:01.000000049Z");
     }
 
     #[test]

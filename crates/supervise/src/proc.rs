@@ -91,11 +91,21 @@ pub(crate) fn descendants(root: u32, all: &BTreeMap<u32, Stat>) -> Vec<Stat> {
     found
 }
 
+/// What a file of our control group says; nothing where it cannot be read.
+fn of_group(file: &str) -> String {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let Some(group) = groups.lines().find_map(|line| line.strip_prefix("0::")) else { return String::new() };
+    fs::read_to_string(format!("/sys/fs/cgroup{group}/{file}")).unwrap_or_default()
+}
+
+/// Whether no other process is in our control group, so that what happened in it happened to our unit.
+pub(crate) fn is_alone_in_group() -> bool {
+    of_group("cgroup.procs").trim() == std::process::id().to_string()
+}
+
 /// How often the kernel ended a process of our control group for want of memory; 0 where that cannot be read.
 pub(crate) fn out_of_memory_kills() -> u64 {
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let Some(group) = groups.lines().find_map(|line| line.strip_prefix("0::")) else { return 0 };
-    let events = fs::read_to_string(format!("/sys/fs/cgroup{group}/memory.events")).unwrap_or_default();
+    let events = of_group("memory.events");
     events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or_default()
 }
 

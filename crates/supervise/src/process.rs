@@ -163,11 +163,28 @@ async fn prepare(folder: PathBuf, launch: Launch, process: Process) -> Result<Lo
         };
         folder::make(&folder).map_err(failed)?;
         let Some(lock) = lock(&folder).map_err(failed)? else { return Ok(Lock::Held) };
+        nothing_is_left(&folder)?;
         let record = LaunchRecord::of(&launch, &process, &folder);
         record::write(&folder, folder::LAUNCH, &record).map_err(failed)?;
         Ok(Lock::Ours(lock))
     })
     .await?
+}
+
+/// Whoever launches has the lock, so that no shim lives; but one that was killed may have left processes behind.
+fn nothing_is_left(folder: &Path) -> Result<(), Refusal> {
+    let Some(run) = record::read::<RunRecord>(folder, folder::RUN) else { return Ok(()) };
+    let exit = record::read::<ExitRecord>(folder, folder::EXIT).filter(|exit| exit.started_at_ms == run.started_at_ms);
+    // A shim records the end when everything is gone; one that nobody saw says nothing of the rest.
+    if exit.is_some_and(|exit| exit.exit() != Exit::Unseen) {
+        return Ok(());
+    }
+    match sweep(&run, &folder.to_string_lossy()) {
+        0 => Ok(()),
+        left => Err(passing(format!(
+            "{left} processes of its last run do not end, not even when killed: they wait for a disk or a device"
+        ))),
+    }
 }
 
 /// Takes a unit's lock; `None` when somebody else holds it.
@@ -198,6 +215,9 @@ fn see(folder: &Path) -> Result<Seen, Refusal> {
     }
     let held = lock(folder).map_err(|error| passing(format!("its lock cannot be looked at: {error}")))?;
     let Some(_ours) = held else { return Ok(Seen::Begins) };
+    // Left by one of us that was killed before its shim had read it; it holds secrets.
+    folder::remove(&folder.join(folder::LAUNCH))
+        .map_err(|error| passing(format!("what was to be launched cannot be removed: {error}")))?;
     let Some(run) = run else { return Ok(Seen::Nothing) };
     Ok(end_of(folder, &run).map_or(Seen::Nothing, Seen::Ended))
 }
@@ -294,7 +314,14 @@ impl Instance for Run {
             let (folder, run) = (self.folder.clone(), self.record.clone());
             let end = blocking(move || {
                 // Told or not: who asks here wants to know.
-                end_of(&folder, &run).or_else(|| record::read(&folder, folder::EXIT).map(|exit| ended(&exit)))
+                let recorded: Option<ExitRecord> = record::read(&folder, folder::EXIT);
+                if let Some(exit) = recorded.filter(|exit| exit.started_at_ms == run.started_at_ms) {
+                    return Some(ended(&exit));
+                }
+                // Whoever launched it anew has looked after what this run left.
+                let is_newest = record::read::<RunRecord>(&folder, folder::RUN).as_ref() == Some(&run);
+                let _ours = lock(&folder).ok().flatten().filter(|_| is_newest)?;
+                end_of(&folder, &run)
             });
             let unseen = Ended { exit: Exit::Unseen, at: UtcMs(now_ms()), started_at: self.started_at() };
             end.await.ok().flatten().filter(|end| end.started_at == unseen.started_at).unwrap_or(unseen)
@@ -312,7 +339,7 @@ impl Instance for Run {
 
     fn usage(&self) -> BoxFuture<'_, Result<Usage, Refusal>> {
         Box::pin(async move {
-            let before = *self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = self.spent.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let (scans, shim, ticks) = (Arc::clone(&self.scans), self.record.shim_pid, self.record.shim_start_ticks);
             let measured = blocking(move || measure(shim, ticks, &scans, before)).await?;
             let (usage, spent) = measured.ok_or_else(|| passing("it has just ended"))?;

@@ -38,13 +38,15 @@ impl LaunchRecord {
     pub(crate) fn of(launch: &Launch, process: &Process, folder: &Path) -> Self {
         let fixed = [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("LANG", "C.UTF-8")];
         let mut env: Vec<(String, String)> = fixed.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        env.push((crate::process::MARK.to_owned(), folder.to_string_lossy().into_owned()));
         let own = process.env.iter().cloned();
         let secret = process.secret_env.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
         for (name, value) in own.chain(secret) {
             env.retain(|(other, _)| *other != name);
             env.push((name, value));
         }
+        // Last: whoever could take it away would not be found again.
+        env.retain(|(name, _)| name != crate::process::MARK);
+        env.push((crate::process::MARK.to_owned(), folder.to_string_lossy().into_owned()));
         let masks = launch.masks.iter().chain(process.secret_env.iter().map(|(_, value)| value));
         let LogRules { file_bytes, files } = launch.logs;
         Self {

@@ -24,7 +24,7 @@ use nix::sys::signal::{SigSet, Signal as Watched};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Signal, set_child_subreaper, setsid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, setsid, waitpid};
 
 use self::grave::Grave;
 use self::output::Output;
@@ -47,6 +47,8 @@ pub const EXEC_WORD: &str = "--program-of-a-unit";
 const DRAIN: Duration = Duration::from_secs(1);
 /// Pause before a record that the disk refused is tried again.
 const AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// Longest words of a program that cannot be started, in bytes.
+const MOST_WORDS: u64 = 16 * 1024;
 /// How often those that are to be killed are looked for, until none is left.
 const KILL_EVERY: Duration = Duration::from_millis(20);
 
@@ -95,7 +97,10 @@ struct Run<'a> {
 }
 
 fn begin(folder: &Path) -> Result<Run<'_>, Refused> {
-    let in_words = |what: &str, error: io::Error| refused(format!("{what} in {}: {error}", folder.display()));
+    let in_words = |what: &str, error: io::Error| Refused {
+        passing: error.kind() == io::ErrorKind::StorageFull,
+        words: format!("{what} in {}: {error}", folder.display()),
+    };
     // Standard input is the unit's lock, taken before we began; it is ours for as long as we live.
     flock(rustix::stdio::stdin(), FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| refused("the lock of the unit was not handed over"))?;
@@ -119,52 +124,101 @@ fn begin(folder: &Path) -> Result<Run<'_>, Refused> {
     let writer = LogWriter::open(folder, launch.file_bytes, launch.files)
         .map_err(|error| in_words("its output cannot be written", error))?;
     let oom_kills = proc::out_of_memory_kills();
-    let (mut child, pipes) = spawn(folder, &launch)?;
-    let started_at_ms = now_ms();
-    let own = proc::stat(std::process::id());
-    let theirs = proc::stat(child.id());
+    let mut program = spawn(&launch)?;
+    let pid = program.child.id();
     let record = RunRecord {
         id: launch.id.clone(),
         boot_id: proc::boot_id(),
         shim_pid: std::process::id(),
-        shim_start_ticks: own.map(|stat| stat.start_ticks).unwrap_or_default(),
-        pid: child.id(),
-        start_ticks: theirs.map(|stat| stat.start_ticks).unwrap_or_default(),
-        started_at_ms,
+        shim_start_ticks: proc::stat(std::process::id()).map(|stat| stat.start_ticks).unwrap_or_default(),
+        pid,
+        start_ticks: proc::stat(pid).map(|stat| stat.start_ticks).unwrap_or_default(),
+        started_at_ms: now_ms(),
     };
-    let written = record::write(folder, folder::RUN, &record).and_then(|()| write_pid_file(&launch, child.id()));
-    if let Err(error) = written {
-        let _ = child.kill();
-        let _ = child.wait();
+    // Nothing of the program has run yet: what cannot be remembered is not begun.
+    let written = record::write(folder, folder::RUN, &record).and_then(|()| write_pid_file(&launch, pid));
+    let begun = match written {
+        Ok(()) => program.go(),
+        Err(error) => {
+            program.drop_it();
+            Err(in_words("that it runs cannot be written down", error))
+        }
+    };
+    if let Err(why) = begun {
+        remove_pid_file(&launch, pid);
         let _ = folder::remove(&folder.join(folder::RUN));
-        return Err(in_words("that it runs cannot be written down", error));
+        return Err(why);
     }
+    let Program { child, pipes, .. } = program;
     let output = Output::new(pipes, writer, Masker::new(&launch.masks));
-    let grave = Grave::new(child.id(), &record::stop_of(&launch));
+    let grave = Grave::new(pid, &record::stop_of(&launch));
     Ok(Run { folder, launch, record, signals, output, grave, oom_kills, _child: child })
 }
 
-/// Starts the program through [`exec()`], and waits until the kernel runs it or it is known why not.
-fn spawn(folder: &Path, launch: &LaunchRecord) -> Result<(Child, [OwnedFd; 2]), Refused> {
-    let failed = |error: io::Error| refused(format!("the program cannot be started: {error}"));
-    let (mut words, report) = io::pipe().map_err(failed)?;
+/// A program that stands ready: all of it is set up, and nothing of it has run.
+struct Program {
+    child: Child,
+    /// Where a failure is said; closes when the program runs.
+    words: io::PipeReader,
+    pipes: [OwnedFd; 2],
+}
+
+/// Prepares the program through [`exec()`], and waits until it stands ready or it is known why not.
+fn spawn(launch: &LaunchRecord) -> Result<Program, Refused> {
+    let failed = |error: io::Error| Refused {
+        // Too many processes or too little memory: that passes.
+        passing: matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory),
+        words: format!("the program cannot be started: {error}"),
+    };
+    let (words, report) = io::pipe().map_err(failed)?;
     let (out, out_end) = io::pipe().map_err(failed)?;
     let (err, err_end) = io::pipe().map_err(failed)?;
     let rest = serde_json::to_string(&exec::Order::of(launch)).map_err(|error| failed(error.into()))?;
     let mut command = Command::new("/proc/self/exe");
     command.arg(EXEC_WORD).arg(rest).args(&launch.argv);
-    command.env_clear().envs(launch.env.iter().map(|(name, value)| (name, value)));
+    command.env_clear().envs(exec::harmless(&launch.env));
     command.stdin(report).stdout(out_end).stderr(err_end).process_group(0).current_dir("/");
-    let mut child = command.spawn().map_err(failed)?;
+    let child = command.spawn().map_err(failed)?;
     drop(command); // its ends of the pipes
-    let mut why = String::new();
-    let _ = words.read_to_string(&mut why);
-    if !why.is_empty() {
-        let _ = child.wait();
-        return Err(refused(why));
+    let program = Program { child, words, pipes: [out.into(), err.into()] };
+    match waitpid(program.pid(), WaitOptions::UNTRACED) {
+        Ok(Some((_, status))) if status.stopped() => Ok(program),
+        _ => Err(program.why()),
     }
-    debug_assert!(folder.is_absolute() || cfg!(test), "units live at absolute places");
-    Ok((child, [out.into(), err.into()]))
+}
+
+impl Program {
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// Lets it run, and waits until the kernel does.
+    fn go(&mut self) -> Result<(), Refused> {
+        let told = self.pid().map(|pid| kill_process(pid, Signal::CONT));
+        if !matches!(told, Some(Ok(()))) {
+            return Err(refused("the program ended before it began"));
+        }
+        let mut why = String::new();
+        let _ = (&mut self.words).take(MOST_WORDS).read_to_string(&mut why);
+        if why.is_empty() {
+            return Ok(());
+        }
+        let _ = self.child.wait();
+        Err(refused(why))
+    }
+
+    /// It is not to run after all.
+    fn drop_it(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// It did not stand ready.
+    fn why(mut self) -> Refused {
+        let mut why = String::new();
+        let _ = (&mut self.words).take(MOST_WORDS).read_to_string(&mut why);
+        refused(if why.is_empty() { "the program ended before it began".to_owned() } else { why })
+    }
 }
 
 fn write_pid_file(launch: &LaunchRecord, pid: u32) -> io::Result<()> {
@@ -173,6 +227,15 @@ fn write_pid_file(launch: &LaunchRecord, pid: u32) -> io::Result<()> {
     let text = format!("{pid}\n");
     let new = path.with_extension("pid.new");
     std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path)).map_err(in_words)
+}
+
+/// Removes the file if it speaks of this run; a stranger's stays.
+fn remove_pid_file(launch: &LaunchRecord, pid: u32) {
+    if let Some(path) = &launch.pid_file
+        && std::fs::read_to_string(path).is_ok_and(|text| text.trim() == pid.to_string())
+    {
+        let _ = folder::remove(path);
+    }
 }
 
 impl Run<'_> {
@@ -225,15 +288,11 @@ impl Run<'_> {
             at_ms: now_ms(),
             code,
             signal,
-            out_of_memory: killed && proc::out_of_memory_kills() > self.oom_kills,
+            // In a group that others share, nobody can tell whom the kernel ended.
+            out_of_memory: killed && proc::is_alone_in_group() && proc::out_of_memory_kills() > self.oom_kills,
             told: false,
         };
-        if let Some(path) = &self.launch.pid_file {
-            let ours = std::fs::read_to_string(path).is_ok_and(|text| text.trim() == self.record.pid.to_string());
-            if ours {
-                let _ = folder::remove(path);
-            }
-        }
+        remove_pid_file(&self.launch, self.record.pid);
         // A full disk must not make the end unknown for ever: it is tried for as long as nobody needs the unit again.
         let until = moment() + Duration::from_secs(10);
         while let Err(error) = record::write(self.folder, folder::EXIT, &exit) {

@@ -37,11 +37,37 @@ impl Scans {
     }
 }
 
-/// Processor time of a tree at a moment.
-#[derive(Clone, Copy)]
+/// How long a reading of a process's share of memory counts: the kernel walks all of its memory for one.
+const SHARE_FOR: Duration = Duration::from_secs(60);
+
+/// A tree at a moment, for the next measurement.
+#[derive(Clone, Default)]
 pub(crate) struct Spent {
     at: Moment,
+    /// Processor time.
     ticks: u64,
+    /// Of each process by its number and beginning.
+    shares: BTreeMap<(u32, u64), Share>,
+}
+
+/// What a process was last seen to have of memory that it shares with others.
+#[derive(Clone, Copy)]
+struct Share {
+    at: Moment,
+    /// `None` where it may not be read.
+    bytes: Option<u64>,
+    resident: u64,
+}
+
+impl Share {
+    fn read(pid: u32, resident: u64, now: Moment) -> Self {
+        Self { at: now, bytes: share(pid), resident }
+    }
+
+    /// What it has, with what became resident since: what a program takes anew is its own.
+    fn with(self, resident: u64) -> u64 {
+        self.bytes.map_or(resident, |bytes| (bytes + resident).saturating_sub(self.resident))
+    }
 }
 
 /// Measures what descends from the shim; the shim itself is ours and is left out. `None` when it is gone.
@@ -57,15 +83,20 @@ pub(crate) fn measure(
     let mut usage = Usage { at: UtcMs(now_ms()), ..Usage::default() };
     // What ended was waited for by its parent or by the shim, and counts there.
     let ticks = tree.iter().map(|stat| stat.own_ticks + stat.waited_ticks).sum::<u64>() + root.waited_ticks;
-    let spent = Spent { at: scan.at, ticks };
-    usage.cpu_percent = before.and_then(|before| percent(before, spent));
+    let mut spent = Spent { at: scan.at, ticks, shares: BTreeMap::new() };
+    usage.cpu_percent = before.as_ref().and_then(|before| percent(before, &spent));
     let page = rustix::param::page_size() as u64;
     let (mut read, mut written, mut descriptors) = (storage(shim), Some(0), Some(0));
     written = written.and(read.map(|(_, written)| written));
     for stat in tree.iter().filter(|stat| stat.is_alive()) {
         usage.processes += 1;
         usage.threads += stat.threads;
-        usage.memory_bytes += share(stat.pid).unwrap_or(stat.resident_pages * page);
+        let (key, resident) = ((stat.pid, stat.start_ticks), stat.resident_pages * page);
+        let known = before.as_ref().and_then(|before| before.shares.get(&key)).copied();
+        let known = known.filter(|share| scan.at < share.at + SHARE_FOR);
+        let share = known.unwrap_or_else(|| Share::read(stat.pid, resident, scan.at));
+        usage.memory_bytes += share.with(resident);
+        spent.shares.insert(key, share);
         descriptors = descriptors.zip(open(stat.pid)).map(|(all, more)| all + more);
         let more = storage(stat.pid);
         written = written.zip(more).map(|(all, (_, more))| all + more);
@@ -77,7 +108,7 @@ pub(crate) fn measure(
     Some((usage, spent))
 }
 
-fn percent(before: Spent, now: Spent) -> Option<f64> {
+fn percent(before: &Spent, now: &Spent) -> Option<f64> {
     let elapsed = now.at.checked_sub(before.at).filter(|elapsed| !elapsed.is_zero())?;
     let ticks = now.ticks.saturating_sub(before.ticks);
     #[expect(clippy::cast_precision_loss, reason = "ticks of processor time are far below 2^52")]
@@ -109,14 +140,24 @@ mod tests {
 
     #[test]
     fn processor_time_is_a_part_of_one_core() {
-        let at = |s: u64, ticks| Spent { at: Duration::from_secs(s), ticks };
+        let at = |s: u64, ticks| Spent { at: Duration::from_secs(s), ticks, ..Spent::default() };
         for (before, now, expected) in [
             (at(10, 100), at(12, 200), Some(50.0)),
             (at(10, 100), at(11, 350), Some(250.0)),
             (at(10, 100), at(10, 100), None),
             (at(10, 100), at(11, 90), Some(0.0)),
         ] {
-            assert_eq!(percent(before, now), expected);
+            assert_eq!(percent(&before, &now), expected);
+        }
+    }
+
+    #[test]
+    fn between_readings_a_share_follows_what_is_resident() {
+        let share = |bytes| Share { at: Duration::ZERO, bytes, resident: 100 };
+        for (bytes, resident, expected) in
+            [(Some(40), 100, 40), (Some(40), 130, 70), (Some(40), 50, 0), (None, 130, 130)]
+        {
+            assert_eq!(share(bytes).with(resident), expected);
         }
     }
 

@@ -58,6 +58,13 @@ impl Rig {
         }
     }
 
+    /// Number of a unit's shim.
+    fn shim(&self, id: &str) -> i32 {
+        let record = fs::read_to_string(self.path(id).join("run.json")).expect("it runs");
+        let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+        record["shim_pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a number")
+    }
+
     /// Processes that carry the mark of a unit, the shim aside.
     fn marked(&self, id: &str) -> BTreeSet<i32> {
         let mark = format!("{MARK}={}", self.path(id).display());
@@ -215,10 +222,7 @@ async fn a_shim_that_is_killed_takes_the_program_along() {
     let wanted = launch("cam", process(&["double_fork", "stay"]));
     let run = rig.start(&wanted).await;
     rig.output("cam", "ready").await;
-    let record = fs::read_to_string(rig.path("cam").join("run.json")).expect("it runs");
-    let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
-    let shim = record["shim_pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a number");
-    kill(Pid::from_raw(shim), Signal::SIGKILL).expect("it runs");
+    kill(Pid::from_raw(rig.shim("cam")), Signal::SIGKILL).expect("it runs");
     assert_eq!(ended(run.as_ref()).await.exit, Exit::Unseen);
     assert_eq!(rig.marked("cam"), BTreeSet::new());
     // And it can be started again.
@@ -228,11 +232,64 @@ async fn a_shim_that_is_killed_takes_the_program_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_shim_left_is_ended_before_anything_is_launched_anew() {
+    let rig = Rig::new();
+    let wanted = launch("cam", process(&["double_fork", "stay"]));
+    let run = rig.start(&wanted).await;
+    rig.output("cam", "ready").await;
+    let (before, first) = (rig.marked("cam"), run.identity().clone());
+    assert_eq!(before.len(), 2, "the program and its orphan");
+    kill(Pid::from_raw(rig.shim("cam")), Signal::SIGKILL).expect("it runs");
+    drop(run);
+    // Nobody asks what became of it.
+    let second = Rig::of(rig.folder.path());
+    let run = loop {
+        match second.start(&wanted).await {
+            Ok(run) if *run.identity() != first => break run,
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    rig.output("cam", "ready").await;
+    assert!(rig.marked("cam").is_disjoint(&before), "nothing of the first run is left");
+    run.kill().await.expect("its shim listens");
+    assert_eq!(ended(run.as_ref()).await.exit, signalled(9));
+    assert_eq!(rig.marked("cam"), BTreeSet::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_cannot_be_written_down_is_not_begun() {
+    let rig = Rig::new();
+    let mark = rig.folder.path().join("ran");
+    let mut touch = process(&[]);
+    touch.argv = vec!["/usr/bin/touch".to_owned(), mark.to_str().expect("text").to_owned()];
+    touch.pid_file = Some("/no/such/folder/unit.pid".into());
+    let wanted = launch("cam", touch);
+    let refused: Refusal = rig.processes.start(&wanted).await.err().expect("it cannot be remembered");
+    assert!(refused.words.contains("/no/such/folder"), "{refused}");
+    assert!(!mark.exists(), "nothing of it ran");
+    fs::create_dir(rig.path("cam").join("run.json.new")).expect("writable");
+    let refused: Refusal = rig.processes.start(&wanted).await.err().expect("it cannot be remembered");
+    assert!(refused.words.contains("cannot be written down"), "{refused}");
+    assert!(!mark.exists(), "nothing of it ran");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_with_the_number_of_a_run_is_left_alone() {
     let rig = Rig::new();
     let wanted = launch("cam", process(&["hang"]));
+    // It leads a session of its number, as a daemon does.
     let mut stranger =
-        std::process::Command::new(child()).arg("hang").stdout(std::process::Stdio::null()).spawn().expect("it runs");
+        std::process::Command::new(child()).arg("orphan").stdout(std::process::Stdio::null()).spawn().expect("it runs");
+    let leads = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        let after = stat.rsplit_once(')').expect("a name").1.to_owned();
+        after.split_whitespace().nth(3) == Some(&pid.to_string())
+    };
+    let began = Instant::now();
+    while !leads(stranger.id()) {
+        assert!(began.elapsed() < SOON);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     fs::create_dir(rig.path("cam")).expect("writable");
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("Linux");
     // As a run before us left it, whose numbers the kernel has given anew since.
@@ -254,7 +311,12 @@ async fn the_program_gets_what_its_file_says_and_nothing_else() {
     let cwd = rig.folder.path().canonicalize().expect("there");
     let mut process = process(&["environment", "a b; $(id)", "--"]);
     process.cwd.clone_from(&cwd);
-    process.env = vec![("NAME".to_owned(), "value".to_owned()), ("LANG".to_owned(), "de_CH".to_owned())];
+    process.env = vec![
+        ("NAME".to_owned(), "value".to_owned()),
+        ("LANG".to_owned(), "de_CH".to_owned()),
+        ("LD_BIND_NOW".to_owned(), "1".to_owned()),
+        (MARK.to_owned(), "cannot be taken away".to_owned()),
+    ];
     process.secret_env = vec![("PASSWORD".to_owned(), Secret::new("hunter2-secret"))];
     process.umask = Some(0o027);
     process.limits = vec![(Limit::OpenFiles, 77)];
@@ -265,11 +327,14 @@ async fn the_program_gets_what_its_file_says_and_nothing_else() {
     assert_eq!(ended(run.as_ref()).await.exit, Exit::Code(0));
     let lines = rig.output("env", "arguments=").await;
     let names: BTreeSet<&str> = lines.iter().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
-    let expected = ["LANG", "NAME", "PASSWORD", "PATH", MARK, "umask", "uid", "files", "cwd", "arguments"];
+    let expected =
+        ["LANG", "LD_BIND_NOW", "NAME", "PASSWORD", "PATH", MARK, "umask", "uid", "files", "cwd", "arguments"];
     assert_eq!(names, BTreeSet::from(expected));
     for line in [
         "NAME=***",
         "LANG=de_CH",
+        "LD_BIND_NOW=1",
+        &format!("{MARK}={}", rig.path("env").display()),
         "PASSWORD=***",
         "umask=027",
         "files=Some(77)",

@@ -9,7 +9,10 @@ use std::process::{Command, ExitCode, Stdio};
 use model::unit::spec::Limit;
 use nix::sys::signal::SigSet;
 use rustix::fs::Mode;
-use rustix::process::{Gid, Resource, Rlimit, Signal, Uid, set_parent_process_death_signal, setrlimit, umask};
+use rustix::process::{
+    Gid, Resource, Rlimit, Signal, Uid, getpid, getppid, kill_process, set_parent_process_death_signal, setrlimit,
+    umask,
+};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 use serde::{Deserialize, Serialize};
 
@@ -25,12 +28,28 @@ pub(super) struct Order {
     user: Option<(u32, u32, Vec<u32>)>,
     umask: Option<u32>,
     limits: Vec<(String, u64)>,
+    /// Variables that are for the program alone.
+    loader: Vec<(String, String)>,
+    /// Number of the shim.
+    shim: u32,
+}
+
+/// Whether a variable changes how any program is loaded: that is for the program, not for this step, which is not yet its user.
+fn is_of_loader(name: &str) -> bool {
+    name.starts_with("LD_") || name == "GLIBC_TUNABLES"
+}
+
+/// The environment in which this step itself may run.
+pub(super) fn harmless(env: &[(String, String)]) -> impl Iterator<Item = (&String, &String)> {
+    env.iter().filter(|(name, _)| !is_of_loader(name)).map(|(name, value)| (name, value))
 }
 
 impl Order {
     pub(super) fn of(launch: &LaunchRecord) -> Self {
         let limits = launch.limits().map(|(limit, value)| (limit.as_str().to_owned(), value)).collect();
-        Self { cwd: launch.cwd.clone(), user: launch.user.clone(), umask: launch.umask, limits }
+        let loader = launch.env.iter().filter(|(name, _)| is_of_loader(name)).cloned().collect();
+        let (cwd, user, umask) = (launch.cwd.clone(), launch.user.clone(), launch.umask);
+        Self { cwd, user, umask, limits, loader, shim: std::process::id() }
     }
 }
 
@@ -39,11 +58,13 @@ impl Order {
 pub fn exec(mut argv: impl Iterator<Item = OsString>) -> ExitCode {
     let report = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3);
     let words = match prepare(&mut argv) {
-        Ok((program, cwd)) => {
+        Ok((program, order)) => {
             let mut command = Command::new(&program);
-            command.args(argv).stdin(Stdio::null());
+            command.args(argv).stdin(Stdio::null()).envs(order.loader);
+            // Until it was written down that we run.
+            let _ = kill_process(getpid(), Signal::STOP);
             let error = command.exec();
-            words_of(&program.to_string_lossy(), &cwd, &error)
+            words_of(&program.to_string_lossy(), &order.cwd, &error)
         }
         Err(words) => words,
     };
@@ -53,7 +74,7 @@ pub fn exec(mut argv: impl Iterator<Item = OsString>) -> ExitCode {
     ExitCode::from(NOT_RUN)
 }
 
-fn prepare(argv: &mut impl Iterator<Item = OsString>) -> Result<(OsString, PathBuf), String> {
+fn prepare(argv: &mut impl Iterator<Item = OsString>) -> Result<(OsString, Order), String> {
     let order = argv.next().and_then(|text| text.into_string().ok());
     let order: Order =
         order.and_then(|text| serde_json::from_str(&text).ok()).ok_or("the shim gave no order that can be read")?;
@@ -83,7 +104,10 @@ fn prepare(argv: &mut impl Iterator<Item = OsString>) -> Result<(OsString, PathB
     // After the change of users, which forgets it. Should the shim be killed, the program is not left alone.
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| format!("its life cannot be tied to the shim's: {error}"))?;
-    Ok((program, order.cwd))
+    if getppid().is_none_or(|parent| parent.as_raw_nonzero().get().cast_unsigned() != order.shim) {
+        return Err("the shim is gone".to_owned());
+    }
+    Ok((program, order))
 }
 
 fn words_of(program: &str, cwd: &std::path::Path, error: &std::io::Error) -> String {

@@ -41,6 +41,16 @@ impl Masker {
         place.max(at).min(text.len())
     }
 
+    /// How many bytes at the end of a text may be the beginning of a secret whose rest has not come.
+    pub(crate) fn begun(&self, text: &[u8]) -> usize {
+        let most = self.longest().saturating_sub(1).min(text.len());
+        let is_begun = |length: &usize| {
+            let end = &text[text.len() - length..];
+            self.secrets.iter().any(|secret| secret.len() > *length && secret.starts_with(end))
+        };
+        (1..=most).rev().find(is_begun).unwrap_or_default()
+    }
+
     /// The text with every secret masked.
     pub(crate) fn mask(&self, text: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(text.len());
@@ -80,5 +90,8 @@ mod tests {
             assert_eq!(masker.mask(text.as_bytes()), masked.as_bytes(), "{text}");
         }
         assert_eq!(masker.longest(), 16);
+        for (text, begun) in [("pass=hun", 3), ("hunter2", 7), ("hunter2-and-more", 0), ("x", 0), ("", 0)] {
+            assert_eq!(masker.begun(text.as_bytes()), begun, "{text}");
+        }
     }
 }

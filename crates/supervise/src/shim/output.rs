@@ -68,8 +68,7 @@ impl Output {
         for stream in streams {
             stream.take(room.as_mut_slice(), writer, masker);
             if stream.since.is_some_and(|since| moment() >= since + OPEN_FOR) {
-                // What may be the beginning of a secret waits for the rest, unless nothing else is there.
-                stream.write(writer, masker, false, stream.line.len());
+                stream.show(writer, masker);
             }
         }
     }
@@ -132,6 +131,15 @@ impl Stream {
         }
     }
 
+    /// Writes what has been open for long. What may be the beginning of a secret waits for its rest, or for the end of the line.
+    fn show(&mut self, writer: &mut LogWriter, masker: &Masker) {
+        let length = self.line.len() - masker.begun(&self.line);
+        if length > 0 {
+            self.write(writer, masker, false, length);
+        }
+        self.since = None;
+    }
+
     /// Writes the first `length` bytes of the open line. A secret that begins in them is masked whole, and the rest of the line
     /// begins behind it.
     fn write(&mut self, writer: &mut LogWriter, masker: &Masker, whole: bool, length: usize) {
@@ -192,5 +200,21 @@ mod tests {
     #[test]
     fn a_secret_in_two_readings_is_masked() {
         assert_eq!(printed(&[b"key=hun", b"ter2\n"], &["hunter2"]), ["F key=***"]);
+    }
+
+    #[test]
+    fn a_secret_that_comes_in_two_parts_with_a_pause_is_masked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut writer = LogWriter::open(folder.path(), 1 << 20, 2).expect("writable");
+        let masker = Masker::new(&["hunter2"]);
+        let mut stream =
+            Stream { pipe: None, stderr: false, line: b"Password: hun".to_vec(), since: None, returned: false };
+        stream.show(&mut writer, &masker);
+        assert_eq!((stream.line.as_slice(), stream.since), (b"hun".as_slice(), None), "nobody is woken for it again");
+        stream.show(&mut writer, &masker);
+        stream.line.extend_from_slice(b"ter2!");
+        stream.write(&mut writer, &masker, true, 8);
+        let text = std::fs::read_to_string(folder.path().join("output.log")).expect("written");
+        assert!(text.contains("stdout P Password: \n") && text.ends_with("stdout F ***!\n"), "{text}");
     }
 }

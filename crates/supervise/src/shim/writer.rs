@@ -113,7 +113,8 @@ impl LogWriter {
                 _ => {}
             }
         }
-        self.file = None;
+        // Also when the next file cannot be made: the ones that are full must not be moved again for every line.
+        (self.file, self.size) = (None, 0);
         self.reopen()
     }
 }
