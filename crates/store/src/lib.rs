@@ -7,6 +7,7 @@ mod backup;
 mod codes;
 mod connect;
 mod error;
+pub mod foreign;
 mod legacy;
 mod lock;
 mod outbox;
