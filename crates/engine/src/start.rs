@@ -28,7 +28,7 @@ use crate::previews::{Lens, Previews};
 use crate::pushes::{Pushes, courier};
 use crate::services::{self, ServicesWatch};
 use crate::shell::{Ask, Ends, Shell};
-use crate::units::{self, Backends, Counter};
+use crate::units::{self, Backends, Counter, Counts};
 
 /// How often the store is asked how it is.
 const STORE_CHECK: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ pub struct Supervision {
     pub folder: PathBuf,
     /// Who runs them.
     pub backends: Backends,
-    /// Who counts their queues.
+    /// Who counts their queues, in place of the engine's own way.
     pub counter: Option<Arc<dyn Counter>>,
 }
 
@@ -158,6 +158,8 @@ impl Engine {
         tasks.spawn("alerts", task);
         let running = supervision.map(|supervision| {
             let (front, backstage) = units::front(supervision.folder);
+            let own = || -> Arc<dyn Counter> { Arc::new(Counts::new(Arc::clone(&commands), Arc::clone(&clock))) };
+            let counter = supervision.counter.unwrap_or_else(own);
             let around = units::Around {
                 store: store.clone(),
                 clock: Arc::clone(&clock),
@@ -167,7 +169,7 @@ impl Engine {
                 commands,
                 services: supervision.units.unwrap_or(services),
                 backends: supervision.backends,
-                counter: supervision.counter,
+                counter: Some(counter),
                 tasks: tasks.clone(),
             };
             tasks.spawn("services", units::task(around, &front, backstage, tasks.cancelled()));

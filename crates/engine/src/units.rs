@@ -3,6 +3,7 @@
 //! what runs is in `supervise`.
 
 mod checks;
+mod counts;
 mod entry;
 mod measure;
 mod memory;
@@ -25,6 +26,7 @@ use model::unit::form::Value;
 use model::unit::{UnitId, Wanted};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use counts::Counts;
 use measure::Recent;
 pub use queue::Counter;
 pub use run::Backends;

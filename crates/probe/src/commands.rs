@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::conf::Problem;
-use model::fault::Fault;
+use model::fault::{Fault, FaultKind};
+use model::phase::Phase;
 use model::secret::Secret;
 use model::target::Target;
 use model::time::Clock;
@@ -125,7 +126,20 @@ impl Commands {
     /// # Errors
     /// Tool missing when it cannot be run, timed out after `run.limit`, reported when it ends otherwise than with 0.
     pub async fn run(&self, run: &Run<'_>, clock: &dyn Clock) -> Result<(), Fault> {
-        crate::kinds::exec::errand::run(self, run, clock).await
+        crate::kinds::exec::errand::run(self, run, clock).await.map(drop)
+    }
+
+    /// Runs a command once and answers what it printed on its standard output.
+    ///
+    /// # Errors
+    /// As [`Commands::run`], and too large when it printed more than 64 KiB.
+    pub async fn ask(&self, run: &Run<'_>, clock: &dyn Clock) -> Result<Vec<u8>, Fault> {
+        let printed = crate::kinds::exec::errand::run(self, run, clock).await?;
+        if printed.cut {
+            let words = format!("the command {} printed more than 64 KiB", run.name);
+            return Err(Fault::new(FaultKind::TooLarge, Phase::Command, words));
+        }
+        Ok(printed.bytes)
     }
 
     /// The command of this name.

@@ -1,5 +1,5 @@
-//! A command that is run once to tell people something: no look, no verdict. It reads the message on its standard input and
-//! says by its exit code whether it was delivered.
+//! A command that is run once, to tell people something or to be asked something: no look, no verdict. It reads a message on its
+//! standard input, says by its exit code whether all went well, and on its standard output what was asked.
 
 use model::fault::{Fault, FaultKind};
 use model::phase::Phase;
@@ -12,8 +12,16 @@ use crate::commands::{Commands, MAX_INPUT_BYTES, Run};
 /// Most letters of what a command printed that are told.
 const MOST_TOLD: usize = 300;
 
+/// What a command printed that ended well.
+pub(crate) struct Printed {
+    /// Its standard output.
+    pub(crate) bytes: Vec<u8>,
+    /// Whether some of it was dropped.
+    pub(crate) cut: bool,
+}
+
 /// Runs it and waits for its end, at most as long as asked for.
-pub(crate) async fn run(commands: &Commands, run: &Run<'_>, clock: &dyn Clock) -> Result<(), Fault> {
+pub(crate) async fn run(commands: &Commands, run: &Run<'_>, clock: &dyn Clock) -> Result<Printed, Fault> {
     let missing = |words: String| Fault::new(FaultKind::ToolMissing, Phase::Check, words);
     let command = commands.get(run.name).map_err(missing)?;
     let mut filled = command.fill(run.args, run.secrets).map_err(|wrong| {
@@ -39,7 +47,7 @@ pub(crate) async fn run(commands: &Commands, run: &Run<'_>, clock: &dyn Clock) -
         if line.is_empty() { "it said nothing".to_owned() } else { line[..end].to_owned() }
     };
     match ended {
-        Ok(Ended::Exited(0)) => Ok(()),
+        Ok(Ended::Exited(0)) => Ok(Printed { bytes: process.output().to_vec(), cut: process.cut() }),
         Ok(Ended::Exited(code @ (126 | 127))) => {
             let words = format!("the command could not be run (exit code {code}): {said}");
             Err(Fault::new(FaultKind::ToolMissing, Phase::Command, words))
