@@ -8,6 +8,7 @@ mod api;
 mod command;
 mod engine;
 mod follow;
+mod keep;
 mod local;
 mod make;
 mod note;
@@ -32,7 +33,6 @@ use run::{Contained, Means, Of};
 use trouble::Trouble;
 
 pub use engine::Places;
-pub use follow::{Keep, Keeper, Record};
 
 /// Runs units that are containers.
 pub struct Docker {
@@ -46,14 +46,7 @@ impl Docker {
     /// `tasks`.
     #[must_use]
     pub fn new(folder: PathBuf, places: Places, clock: Arc<dyn Clock>, tasks: Tasks) -> Self {
-        Self { folder, means: Means { places: Arc::new(places), clock, tasks, keeper: None } }
-    }
-
-    /// Keeps what containers print, by `keeper`.
-    #[must_use]
-    pub fn keeping(mut self, keeper: Keeper) -> Self {
-        self.means.keeper = Some(keeper);
-        self
+        Self { folder, means: Means { places: Arc::new(places), clock, tasks } }
     }
 
     fn folder_of(&self, id: &UnitId) -> PathBuf {
@@ -64,7 +57,7 @@ impl Docker {
         let folder = self.folder_of(&launch.id);
         let engine = Arc::new(Mutex::new(engine));
         let log = Follower::start(&self.means, &engine, seen, launch, &folder);
-        let of = Of { engine, socket: container.socket.clone(), folder, log };
+        let of = Of { engine, socket: container.socket.clone(), log };
         Box::new(Contained::new(self.means.clone(), seen, of))
     }
 
@@ -82,13 +75,14 @@ impl Docker {
             (Some(create), seen) => self.fitting(&engine, launch, name, create, seen).await?,
         };
         let folder = self.folder_of(&launch.id);
-        let before = Note { container: seen.id.clone(), told: seen.state.started_at.clone(), running_since: None };
         if seen.state.running {
             // Somebody else started it; it is what is wanted.
-            self.remember(&folder, &Note { told: String::new(), running_since: since(&seen), ..before })?;
+            self.remember(&folder, &under_way(&seen, String::new()))?;
             return Ok(self.instance(launch, container, engine, &seen));
         }
-        self.remember(&folder, &before)?;
+        // Of the run that begins nothing is known; the end of the one before is no news.
+        let told = seen.state.started_at.clone();
+        self.remember(&folder, &Note { running_since: None, ..under_way(&seen, told.clone()) })?;
         if let Err(trouble) = engine.start(&seen.id).await {
             if made {
                 let _ = engine.remove(&seen.id).await;
@@ -99,7 +93,7 @@ impl Docker {
             Some(seen) => seen,
             None => return Err(lasting(format!("the container {name} was removed as soon as it was started"))),
         };
-        self.remember(&folder, &Note { running_since: since(&seen), ..before })?;
+        self.remember(&folder, &under_way(&seen, told))?;
         Ok(self.instance(launch, container, engine, &seen))
     }
 
@@ -183,8 +177,7 @@ impl Docker {
         match seen {
             Some(seen) if seen.state.running => {
                 let told = note.filter(|note| note.container == seen.id).map(|note| note.told).unwrap_or_default();
-                let note = Note { container: seen.id.clone(), told, running_since: since(&seen) };
-                self.remember(&folder, &note)?;
+                self.remember(&folder, &under_way(&seen, told))?;
                 Ok(Found::Running(self.instance(launch, container, engine, &seen)))
             }
             seen => {
@@ -196,8 +189,9 @@ impl Docker {
                     let log = Follower::start(&self.means, &Arc::new(Mutex::new(engine)), seen, launch, &folder);
                     log.finish(run::LOG_WITHIN).await;
                 }
-                let told = seen.map(|seen| seen.state.started_at).unwrap_or_default();
-                self.remember(&folder, &Note { told, running_since: None, ..note })?;
+                if let Some(began) = seen.map(|seen| seen.state.started_at) {
+                    self.remember(&folder, &Note { began, ..note })?;
+                }
                 Ok(Found::Ended(ended))
             }
         }
@@ -217,8 +211,10 @@ fn end_unseen_by_us(note: &Note, seen: Option<&Inspect>, now: UtcMs) -> Option<E
     }
 }
 
-fn since(seen: &Inspect) -> Option<i64> {
-    seen.started_at().map(|at| at.0)
+/// The note of a run that is under way.
+fn under_way(seen: &Inspect, told: String) -> Note {
+    let began = seen.state.started_at.clone();
+    Note { container: seen.id.clone(), told, began, running_since: seen.started_at().map(|at| at.0) }
 }
 
 fn container_of(launch: &Launch) -> Result<&Container, Refusal> {
@@ -239,5 +235,16 @@ impl Backend for Docker {
 
     fn adopt<'a>(&'a self, launch: &'a Launch) -> BoxFuture<'a, Result<Found, Refusal>> {
         Box::pin(self.look_for(launch))
+    }
+
+    fn settle<'a>(&'a self, id: &'a UnitId) -> BoxFuture<'a, ()> {
+        Box::pin(async {
+            let folder = self.folder_of(id);
+            let Some(note) = note::read(&folder) else { return };
+            let settled = Note { told: note.began.clone(), running_since: None, ..note };
+            if let Err(refusal) = self.remember(&folder, &settled) {
+                tracing::warn!("the end of a container will be told again: {refusal}");
+            }
+        })
     }
 }

@@ -181,7 +181,7 @@ fn whole(number: f64) -> Option<u64> {
 /// Seconds since 1970.
 #[allow(clippy::cast_possible_truncation)] // the cast saturates
 fn instant(seconds: f64) -> Option<UtcMs> {
-    (seconds > 0.0 && seconds.is_finite()).then(|| UtcMs((seconds * 1000.0) as i64))
+    (seconds > 0.0 && seconds.is_finite()).then_some(UtcMs((seconds * 1000.0) as i64))
 }
 
 /// A state as people read it.

@@ -1,11 +1,12 @@
 //! Follows the log that an engine keeps of a container into the unit's own log, across restarts of the engine and of ours. Owns
-//! where to go on; the form of the unit's log and its rotation belong to who keeps it ([`Keep`]).
+//! where to go on; the form of the unit's log and its rotation are in [`super::keep`].
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use model::unit::spec::{Container, Program};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -13,6 +14,7 @@ use wire::container_log::{Demux, Piece};
 
 use super::answer::Inspect;
 use super::engine::Engine;
+use super::keep::Kept;
 use super::run::Means;
 use super::trouble::Trouble;
 use crate::backend::Launch;
@@ -28,31 +30,16 @@ const ASIDE: Duration = Duration::from_secs(10);
 
 /// A line, or a part of one, with its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub(super) struct Record {
     /// When the engine received it.
-    pub at: Timestamp,
+    pub(super) at: Timestamp,
     /// Whether it is of standard error.
-    pub stderr: bool,
+    pub(super) stderr: bool,
     /// The text without its end of line; any bytes.
-    pub text: Vec<u8>,
+    pub(super) text: Vec<u8>,
     /// Whether its line ends here.
-    pub whole: bool,
+    pub(super) whole: bool,
 }
-
-/// Where records of one unit go.
-pub trait Keep: Send + Sync + 'static {
-    /// Time of the newest record of an output, and how many of it have just that time.
-    fn last(&self, stderr: bool) -> Option<(Timestamp, usize)>;
-
-    /// Keeps records, in their order.
-    ///
-    /// # Errors
-    /// What the disk says. The records are lost then.
-    fn keep(&mut self, records: &[Record]) -> std::io::Result<()>;
-}
-
-/// Opens the log of the unit that is launched, in its folder.
-pub type Keeper = Arc<dyn Fn(&Launch, &Path) -> std::io::Result<Box<dyn Keep>> + Send + Sync>;
 
 /// A log that is followed as long as this lives.
 pub(super) struct Follower {
@@ -111,9 +98,9 @@ struct Marks {
 impl Marks {
     /// What is kept; without any record of the run it begins where the one before `ended`. Its own start would be too late:
     /// engines note it when its first lines are there already.
-    fn new(keep: &dyn Keep, ended: Option<Timestamp>) -> Self {
+    fn new(last: impl Fn(bool) -> Option<(Timestamp, usize)>, ended: Option<Timestamp>) -> Self {
         let [out, err] =
-            [false, true].map(|stderr| keep.last(stderr).map(|(at, same)| Mark { at: Some(at), same, again: 0 }));
+            [false, true].map(|stderr| last(stderr).map(|(at, same)| Mark { at: Some(at), same, again: 0 }));
         let none = || Mark { at: ended.filter(|_| out.is_none() && err.is_none()), same: 0, again: 0 };
         Self { out: out.unwrap_or_else(none), err: err.unwrap_or_else(none) }
     }
@@ -145,7 +132,7 @@ struct Task {
     began: String,
     terminal: bool,
     marks: Marks,
-    keep: Option<Box<dyn Keep>>,
+    keep: Option<Kept>,
 }
 
 impl Follower {
@@ -160,17 +147,21 @@ impl Follower {
         let (cancel, (tell, done)) = (CancellationToken::new(), watch::channel(false));
         let cancelled = cancel.clone();
         let follower = Self { done, _cancel: cancel.drop_guard() };
-        let keep = means.keeper.as_ref().map(|keeper| keeper(launch, folder));
-        let keep = match keep {
-            Some(Ok(keep)) => keep,
+        let secrets: Vec<&str> = match &launch.program {
+            Program::Container(Container { create: Some(create), .. }) => {
+                create.secret_env.iter().map(|(_, value)| value.expose()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let keep = match Kept::open(folder, launch, &secrets) {
+            Ok(keep) => keep,
             // Without a log a unit is worse off, but it runs.
-            Some(Err(error)) => {
+            Err(error) => {
                 tracing::warn!("the log of {} cannot be opened: {error}", launch.id);
                 return follower;
             }
-            None => return follower,
         };
-        let marks = Marks::new(&*keep, seen.state.finished_at.parse().ok());
+        let marks = Marks::new(|stderr| keep.last(stderr), seen.state.finished_at.parse().ok());
         let task = Task {
             engine: Arc::clone(engine),
             id: seen.id.clone(),
@@ -291,15 +282,10 @@ impl Task {
         }
         let Some(mut keep) = self.keep.take() else { return Ok(()) };
         let kept = tokio::task::spawn_blocking(move || {
-            let result = keep.keep(&records);
-            (keep, result)
+            keep.keep(&records);
+            keep
         });
-        let (keep, result) = kept.await.map_err(|_| Trouble::Odd("writing the log broke down".to_owned()))?;
-        self.keep = Some(keep);
-        if let Err(error) = result {
-            // Held back here, the engine keeps it; a full disk costs the unit's log, never the unit.
-            tracing::warn!("the log of a container cannot be kept: {error}");
-        }
+        self.keep = Some(kept.await.map_err(|_| Trouble::Odd("writing the log broke down".to_owned()))?);
         Ok(())
     }
 }
@@ -318,22 +304,10 @@ mod tests {
         Timestamp::new(seconds, 5).expect("a time")
     }
 
-    struct Kept([Option<(Timestamp, usize)>; 2]);
-
-    impl Keep for Kept {
-        fn last(&self, stderr: bool) -> Option<(Timestamp, usize)> {
-            self.0[usize::from(stderr)]
-        }
-
-        fn keep(&mut self, _: &[Record]) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn what_was_kept_is_not_kept_again() {
         // Nothing is kept: all since the end of the run before, but no more than so many lines.
-        let mut marks = Marks::new(&Kept([None; 2]), Some(at(100)));
+        let mut marks = Marks::new(|_| None, Some(at(100)));
         assert_eq!(marks.from(), From { since: "100.000000005".to_owned(), newest: Some(NEWEST_LINES) });
         assert_eq!(took(&mut marks, &[99, 101, 102, 102, -101, -103]), [false, true, true, true, true, true]);
         assert_eq!(marks.from(), From { since: "93.000000005".to_owned(), newest: None });
@@ -344,9 +318,9 @@ mod tests {
             [false, false, false, true, false, false, true]
         );
         // The same after a restart of ours, of what is in the file.
-        let mut marks = Marks::new(&Kept([Some((at(102), 3)), None]), Some(at(100)));
+        let mut marks = Marks::new(|stderr| (!stderr).then_some((at(102), 3)), Some(at(100)));
         marks.rewind();
         assert_eq!(took(&mut marks, &[102, 102, 102, -95, 103]), [false, false, false, true, true]);
-        assert_eq!(Marks::new(&Kept([None; 2]), None).from().since, "0.000000000");
+        assert_eq!(Marks::new(|_| None, None).from().since, "0.000000000");
     }
 }

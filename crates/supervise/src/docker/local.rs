@@ -3,14 +3,11 @@
 
 use std::fs;
 
+use crate::proc;
+
 /// Where cgroups are mounted: version 2, and the hierarchies of version 1 that engines fill.
 const HIERARCHIES: [(&str, &str); 3] =
     [("", "/sys/fs/cgroup"), ("pids", "/sys/fs/cgroup/pids"), ("memory", "/sys/fs/cgroup/memory")];
-
-/// The machine's boot; empty where it may not be read.
-pub(super) fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
-}
 
 /// When a process began, in ticks since the boot, if it is of this container: an engine elsewhere names numbers that here belong to
 /// strangers, and one outside of our own container names numbers that we do not see.
@@ -19,17 +16,7 @@ pub(super) fn start_ticks(pid: u32, container: &str) -> Option<u64> {
     if !cgroups.contains(container) {
         return None;
     }
-    ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// Whether the process that began then still runs.
-pub(super) fn runs(pid: u32, start_ticks: u64) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|stat| ticks(&stat)) == Some(start_ticks)
-}
-
-/// Field 22. The second field is a name in brackets that may hold anything, brackets and spaces too.
-fn ticks(stat: &str) -> Option<u64> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    Some(proc::stat(pid)?.start_ticks)
 }
 
 /// Processes of the container; `None` where this machine does not show them.
@@ -50,10 +37,7 @@ pub(super) fn processes(pid: u32, container: &str) -> Option<Vec<u32>> {
 /// Resident memory of processes, in bytes: where the engine counts none.
 pub(super) fn resident(pids: &[u32]) -> u64 {
     let page = rustix::param::page_size() as u64;
-    let pages = pids.iter().filter_map(|pid| {
-        let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-        text.split(' ').nth(1)?.parse::<u64>().ok()
-    });
+    let pages = pids.iter().filter_map(|pid| Some(proc::stat(*pid)?.resident_pages));
     pages.sum::<u64>().saturating_mul(page)
 }
 
@@ -68,12 +52,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_known_by_its_start_and_not_taken_for_a_containers() {
-        assert_eq!(ticks("7 (a) b) S 1 7 7 0 -1 4 5 0 0 0 1 2 0 0 20 0 1 0 4711 99 1"), Some(4711));
-        assert_eq!(ticks("7 (cut short) S 1"), None);
+    fn a_process_of_others_is_not_taken_for_a_containers() {
         let own = std::process::id();
-        let began = ticks(&fs::read_to_string("/proc/self/stat").expect("/proc")).expect("field 22");
-        assert!(runs(own, began) && !runs(own, began + 1));
         assert_eq!(start_ticks(own, "no-container-of-ours"), None);
         assert!(resident(&[own]) > 100_000 && descriptors(&[own]).is_some_and(|open| open > 2));
     }

@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::folder;
 
 /// Name of the file.
 const FILE: &str = "container.json";
@@ -19,6 +21,8 @@ pub(super) struct Note {
     pub(super) container: String,
     /// Start of its newest run whose end is no news, in the engine's words; empty where there is none.
     pub(super) told: String,
+    /// Start of the newest run that is known, in the engine's words; empty where there is none.
+    pub(super) began: String,
     /// Start of the run that is under way, in milliseconds since 1970.
     pub(super) running_since: Option<i64>,
 }
@@ -34,13 +38,8 @@ pub(super) fn read(folder: &Path) -> Option<Note> {
 
 /// Writes it, whole or not at all.
 pub(super) fn write(folder: &Path, note: &Note) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let new: PathBuf = folder.join(format!("{FILE}.new"));
-    let text = serde_json::to_vec(note)?;
-    fs::write(&new, text)?;
-    fs::File::open(&new)?.sync_all()?;
-    fs::rename(new, folder.join(FILE))
+    folder::make(folder)?;
+    folder::replace(folder, FILE, &serde_json::to_vec(note)?)
 }
 
 #[cfg(test)]
@@ -52,7 +51,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let unit = folder.path().join("services/a");
         assert_eq!(read(&unit), None);
-        let note = Note { container: "c".to_owned(), told: "2026".to_owned(), running_since: Some(7) };
+        let note = Note {
+            container: "c".to_owned(),
+            told: "2026".to_owned(),
+            began: "2027".to_owned(),
+            running_since: Some(7),
+        };
         write(&unit, &note).expect("a folder of ours");
         assert_eq!(read(&unit), Some(note));
         fs::write(unit.join(FILE), "{\"container\":7").expect("a folder of ours");

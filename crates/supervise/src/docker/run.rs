@@ -14,12 +14,12 @@ use tokio::time::Instant;
 
 use super::answer::{Inspect, exit_of};
 use super::engine::{self, Engine, Places};
-use super::follow::{Follower, Keeper};
+use super::follow::Follower;
 use super::local;
-use super::note::{self, Note};
 use super::stats::Sample;
 use super::trouble::Trouble;
 use crate::backend::{BoxFuture, Ended, Instance, Refusal};
+use crate::proc;
 
 /// From one asking to the next while an engine is away: the first pause and the longest.
 const AWAY_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
@@ -38,7 +38,6 @@ pub(super) struct Means {
     pub(super) places: Arc<Places>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tasks: Tasks,
-    pub(super) keeper: Option<Keeper>,
 }
 
 /// One run of a container.
@@ -46,8 +45,6 @@ pub(super) struct Contained {
     means: Means,
     engine: Arc<Mutex<Engine>>,
     socket: Option<PathBuf>,
-    /// Folder of the unit.
-    folder: PathBuf,
     id: String,
     identity: Identity,
     started_at: UtcMs,
@@ -63,7 +60,6 @@ pub(super) struct Contained {
 pub(super) struct Of {
     pub(super) engine: Arc<Mutex<Engine>>,
     pub(super) socket: Option<PathBuf>,
-    pub(super) folder: PathBuf,
     pub(super) log: Follower,
 }
 
@@ -73,7 +69,7 @@ pub(super) fn identity(seen: &Inspect) -> Identity {
     Identity {
         pid: pid.unwrap_or(0),
         start_ticks: pid.and_then(|pid| local::start_ticks(pid, &seen.id)).unwrap_or(0),
-        boot_id: local::boot_id(),
+        boot_id: proc::boot_id(),
         container: Some(seen.id.clone()),
     }
 }
@@ -85,7 +81,6 @@ impl Contained {
             means,
             engine: of.engine,
             socket: of.socket,
-            folder: of.folder,
             id: seen.id.clone(),
             identity: identity(seen),
             started_at: seen.started_at().unwrap_or(now),
@@ -143,7 +138,7 @@ impl Contained {
 
     /// Whether this machine shows that the process is gone.
     fn is_gone(&self) -> bool {
-        self.identity.start_ticks > 0 && !local::runs(self.identity.pid, self.identity.start_ticks)
+        self.identity.start_ticks > 0 && !proc::is(self.identity.pid, self.identity.start_ticks)
     }
 
     fn end_of(&self, seen: &Inspect, waited: Option<i64>, lost: bool) -> Ended {
@@ -157,14 +152,6 @@ impl Contained {
     fn end(&self, exit: Exit, at: Option<UtcMs>) -> Ended {
         let at = at.filter(|at| *at >= self.started_at).unwrap_or_else(|| self.means.clock.utc());
         Ended { exit, at, started_at: self.started_at }
-    }
-
-    /// Notes that the end was told. Where that fails, it is told again after a restart of StreamPulse.
-    fn note_end(&self) {
-        let note = Note { container: self.id.clone(), told: self.began.clone(), running_since: None };
-        if let Err(error) = note::write(&self.folder, &note) {
-            tracing::warn!("the end of a container cannot be noted in {}: {error}", self.folder.display());
-        }
     }
 
     async fn measured(&self) -> Result<Usage, Refusal> {
@@ -246,7 +233,6 @@ impl Instance for Contained {
         Box::pin(async {
             let ended = self.until_ended().await;
             self.log.finish(LOG_WITHIN).await;
-            self.note_end();
             ended
         })
     }

@@ -10,6 +10,8 @@ use serde_json::json;
 
 use model::time::Clock as _;
 
+use supervise::backend::Backend as _;
+
 use crate::support::{create, ended, found, refused, rig, start, until};
 
 const KILLED: Exit = Exit::Signal { number: 9, out_of_memory: false };
@@ -45,7 +47,9 @@ async fn a_container_is_made_runs_and_stops_when_asked() {
     let end = ended(&*run).await;
     assert_eq!((end.exit, end.started_at), (Exit::Code(7), run.started_at()));
     assert!(end.at >= end.started_at);
-    assert_eq!(found(&docker, &unit).await, ("nothing", None), "its end was told");
+    assert_eq!(found(&docker, &unit).await, ("ended", Some(Exit::Code(7))), "until that is written down");
+    docker.settle(&unit.id).await;
+    assert_eq!(found(&docker, &unit).await, ("nothing", None));
     // The same again is the same container; another specification is another.
     let run = start(&docker, &unit).await;
     assert_eq!(Some(&id), run.identity().container.clone().map(|id| json!(id)).as_ref());
@@ -99,7 +103,9 @@ async fn ends_are_known_also_when_nobody_watched() {
     until("it ended", async || rig.inspect().await["State"]["Running"] == false).await;
     let docker = rig.docker();
     assert_eq!(found(&docker, &unit).await, ("ended", Some(Exit::Code(3))));
-    assert_eq!(found(&docker, &unit).await, ("nothing", None), "an end is told once");
+    assert_eq!(found(&rig.docker(), &unit).await, ("ended", Some(Exit::Code(3))), "until it is settled");
+    docker.settle(&unit.id).await;
+    assert_eq!(found(&rig.docker(), &unit).await, ("nothing", None));
     // One that still runs is ours again, and its end is seen.
     let unit = rig.unit(&["sleep", "600"]);
     let before = start(&docker, &unit).await.identity().clone();
@@ -116,6 +122,8 @@ async fn ends_are_known_also_when_nobody_watched() {
     drop(start(&docker, &unit).await);
     rig.ask(Method::DELETE, &format!("/containers/{}?force=1", rig.name), None).await;
     assert_eq!(found(&rig.docker(), &unit).await, ("ended", Some(Exit::Unseen)));
+    docker.settle(&unit.id).await;
+    assert_eq!(found(&rig.docker(), &unit).await, ("nothing", None));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::unit::Exit;
 use model::unit::spec::Stop;
 use rustix::process::Signal;
+use supervise::backend::Backend as _;
 use supervise::docker::Places;
 
 use crate::engine::Engine;
@@ -62,6 +63,7 @@ async fn the_command_serves_where_the_socket_does_not() {
     assert!(usage.memory_bytes > 10_000 && usage.processes >= 1 && usage.cpu_percent.is_some(), "{usage:?}");
     run.stop(&unit.stop).await.expect("it is asked");
     assert!(matches!(ended(&*run).await.exit, Exit::Code(5) | Exit::Signal { number: 15, .. }));
+    docker.settle(&unit.id).await;
     assert_eq!(found(&docker, &unit).await, ("nothing", None));
     let unit = rig.launch(None);
     let run = start(&docker, &unit).await;
@@ -117,6 +119,7 @@ async fn a_container_that_ends_with_its_engine_is_seen_to_end() {
         };
         let (end, ()) = tokio::join!(ended(&*run), restart);
         assert!(exits.contains(&end.exit), "{:?}", end.exit);
+        docker.settle(&unit.id).await;
         assert_eq!(found(&docker, &unit).await, ("nothing", None));
     }
 }
