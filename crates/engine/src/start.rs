@@ -158,18 +158,16 @@ impl Engine {
         tasks.spawn("alerts", task);
         let running = supervision.map(|supervision| {
             let (front, backstage) = units::front(supervision.folder);
-            let own = || -> Arc<dyn Counter> { Arc::new(Counts::new(Arc::clone(&commands), Arc::clone(&clock))) };
-            let counter = supervision.counter.unwrap_or_else(own);
             let around = units::Around {
                 store: store.clone(),
                 clock: Arc::clone(&clock),
                 engine: asks.clone(),
                 board: board.clone(),
                 events: events.clone(),
+                counter: supervision.counter.or_else(|| Some(Counts::shared(&commands, &clock))),
                 commands,
                 services: supervision.units.unwrap_or(services),
                 backends: supervision.backends,
-                counter: Some(counter),
                 tasks: tasks.clone(),
             };
             tasks.spawn("services", units::task(around, &front, backstage, tasks.cancelled()));

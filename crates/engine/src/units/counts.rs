@@ -53,9 +53,14 @@ pub(crate) struct Counts {
 
 impl Counts {
     /// `commands` are those of the file of commands.
-    pub(crate) fn new(commands: Arc<Commands>, clock: Arc<dyn Clock>) -> Self {
+    fn new(commands: Arc<Commands>, clock: Arc<dyn Clock>) -> Self {
         let (files, errands) = (Arc::new(Semaphore::new(FILES_AT_ONCE)), Semaphore::new(COMMANDS_AT_ONCE));
         Self { commands, clock, files, errands }
+    }
+
+    /// The same, for whoever asks a counter.
+    pub(crate) fn shared(commands: &Arc<Commands>, clock: &Arc<dyn Clock>) -> Arc<dyn Counter> {
+        Arc::new(Self::new(Arc::clone(commands), Arc::clone(clock)))
     }
 
     async fn ask(&self, queue: &Queue) -> Result<QueueNow, String> {
