@@ -28,7 +28,8 @@ function held(x) {
   }[x.why] || x.why;
 }
 
-const subject = (a) => (a.about.kind === 'target' ? link(`/streams/${encodeURIComponent(a.about.id)}`, {}, a.name) : h('b', {}, a.name));
+const PLACES = { target: '/streams/', service: '/services/' };
+const subject = (a) => (PLACES[a.about.kind] ? link(`${PLACES[a.about.kind]}${encodeURIComponent(a.about.id)}`, {}, a.name) : h('b', {}, a.name));
 
 /** Does something, says what came of it, and shows what is now. */
 const act = (f, words, after) => async () => {

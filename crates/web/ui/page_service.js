@@ -88,7 +88,7 @@ function queueCard() {
         h('div', { class: 'stats' }, [['Waiting and in progress', deep === null ? 'unknown' : count(deep)], ['Completed', q.rate_per_hour === null ? 'unknown' : rateWords(q)], ['Oldest waiting', q.oldest_waiting === null ? NONE : span(seenNow() - q.oldest_waiting)], ['Stuck', q.stuck === null ? NONE : count(q.stuck)]]
           .map(([k, v]) => h('div', { class: `stat${k === 'Stuck' && q.stuck ? ' bad' : ''}` }, h('div', { class: 'k' }, k), h('div', { class: 'v' }, v)))),
         q.counts.length ? h('table', { class: 'table queue' }, h('thead', {}, h('tr', {}, h('th', {}, 'State'), h('th', { class: 'num' }, 'Count'))), h('tbody', {}, q.counts.map((c) => h('tr', { class: of(c.state) }, h('td', { class: 'wrap' }, c.state.replaceAll('_', ' ')), h('td', { class: 'num' }, count(c.count)))))) : null,
-        h('p', { class: 'muted' }, `Counted ${ago(q.at, seenNow())}`),
+        h('p', { class: 'muted' }, q.at > 0 ? `Counted ${ago(q.at, seenNow())}` : 'Never counted yet.'),
       ];
     });
   };

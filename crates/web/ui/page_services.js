@@ -80,7 +80,8 @@ function row() {
     const words = why(s);
     trouble.hidden = !words && !waits(s);
     setText(reason, waits(s) ? `waits for ${s.waits_for.map((id) => now.services.get(id)?.name || id).join(', ')}` : words);
-    const last = troubled(s) && endedBadly(s.last_end) ? s.last_end : null;
+    // A start after a failure is no success yet: what it wrote before it failed stays in sight.
+    const last = (troubled(s) || (s.state === 'starting' && s.cause === 'timer')) && endedBadly(s.last_end) ? s.last_end : null;
     setText(end, last && !words.includes(last.words) ? endWords(last) : '');
     keep(lines, last ? `${last.at} ${last.last_lines.length}` : '', () => (last?.last_lines.length ? lastLines(last.last_lines, ROW_LINES) : null));
     node.tick();

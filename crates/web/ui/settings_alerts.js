@@ -16,7 +16,10 @@ const list = (value) => (Array.isArray(value) ? value.join(', ') : value ?? '');
 function when(r) {
   if (r.status) return `status is ${list(r.status)}`;
   if (r.fault) return `fault is ${list(r.fault)}`;
-  if (r.reading) return `${r.reading} ${[r.above !== undefined ? `above ${number(r.above)}` : null, r.below !== undefined ? `below ${number(r.below)}` : null].filter(Boolean).join(' or ')}`;
+  const bounds = () => [r.above !== undefined ? `above ${number(r.above)}` : null, r.below !== undefined ? `below ${number(r.below)}` : null].filter(Boolean).join(' or ');
+  if (r.reading) return `${r.reading} ${bounds()}`;
+  if (r.service) return `service is ${list(r.service).replaceAll('_', ' ')}`;
+  if (r.service_reading) return `${r.service_reading} of a service ${bounds()}`;
   if (r.certificate) return `certificate ends within ${r.certificate}`;
   if (r.sink) return `sink ${list(r.sink)} does not work`;
   if (r.own) return `StreamPulse itself is unwell: ${list(r.own)}`;
@@ -25,6 +28,7 @@ function when(r) {
 
 /** For which targets, in words. */
 export function scope(r) {
+  if (r.service || r.service_reading) return r.services ? list(r.services) : 'all services';
   const some = [r.targets ? list(r.targets) : null, r.groups ? `group ${list(r.groups)}` : null, r.tags ? `tag ${list(r.tags)}` : null].filter(Boolean);
   const not = [list(r.except_targets), r.except_groups ? `group ${list(r.except_groups)}` : '', r.except_tags ? `tag ${list(r.except_tags)}` : ''].filter(Boolean);
   return `${some.length ? some.join('; ') : 'all streams'}${not.length ? ` except ${not.join('; ')}` : ''}`;
