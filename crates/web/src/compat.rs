@@ -1,5 +1,7 @@
 //! The routes of StreamPulse 2.x: same paths, same shapes, real statuses. Streams are known by their names here. Nothing
-//! new is ever added to this file.
+//! new is ever added to this file. The routes of the DSA-110 streaming control are in [`streaming`].
+
+pub mod streaming;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -148,6 +148,18 @@ impl ApiError {
     pub fn code(&self) -> Code {
         self.code
     }
+
+    /// What is wrong with the values of a request, with places.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// What the log of the program should say of it.
+    #[must_use]
+    pub fn log(&self) -> Option<&str> {
+        self.log.as_deref()
+    }
 }
 
 /// The message for outside.

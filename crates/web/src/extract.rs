@@ -34,7 +34,8 @@ impl<S: Send + Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for B
     }
 }
 
-async fn read(request: Request, max: usize, time: Duration) -> ApiResult<Bytes> {
+/// A whole body of at most `max` bytes that arrives within `time`.
+pub(crate) async fn read(request: Request, max: usize, time: Duration) -> ApiResult<Bytes> {
     let too_large = || ApiError::new(Code::TooLarge, format!("the body is larger than {max} bytes"));
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|n| n > max as u64) {

@@ -116,7 +116,7 @@ fn operation(route: &Route) -> Operation {
     };
     let error = ContentBuilder::new().schema(Some(reference(&shape::<ErrorBody>()))).build();
     let error = ResponseBuilder::new().description("Anything else").content("application/json", error).build();
-    if signed_in && !route.path.starts_with("/api/v1/") {
+    if signed_in && route.is_compat() {
         let nothing = ResponseBuilder::new().description("Not signed in; as in StreamPulse 2.x the body is empty");
         op = op.response("401", nothing.build());
     }

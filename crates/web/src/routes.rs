@@ -132,7 +132,13 @@ impl Route {
     /// Whether this is a route of StreamPulse 2.x.
     #[must_use]
     pub fn is_compat(&self) -> bool {
-        !self.path.starts_with("/api/v1/") && !self.path.ends_with('z')
+        !self.path.starts_with("/api/v1/") && !self.path.ends_with('z') && !self.is_streaming()
+    }
+
+    /// Whether this is a route of the DSA-110 streaming control.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        self.path.starts_with("/api/streaming/")
     }
 }
 

@@ -32,6 +32,7 @@ pub async fn gate(State((app, route)): State<(App, &'static Route)>, mut request
             response
         }
         // The routes of StreamPulse 2.x answer those who are not signed in with an empty body.
+        Err(error) if route.is_streaming() => crate::compat::streaming::Refusal::of(error).into_response(),
         Err(error) if compat => error.code().parts().0.into_response(),
         Err(error) => error.into_response(),
     }

@@ -8,7 +8,7 @@ use super::{
     targets, tokens, users,
 };
 use crate::auth::roles::{Access, Role};
-use crate::compat::{self, CompatStatus, CompatZone};
+use crate::compat::{self, CompatStatus, CompatZone, streaming};
 use crate::dto::alert;
 use crate::dto::config as dto_config;
 use crate::dto::health as dto_health;
@@ -427,6 +427,47 @@ pub static ROUTES: &[Route] = &[
     route(Get, "/export/all.csv", VIEWER, "StreamPulse 2.x: all stored looks as CSV", Other("text/csv"), || {
         get(compat::export_all)
     }),
+    // Streaming control of the DSA-110 pipeline
+    route(Get, "/api/streaming/status", VIEWER, "Streaming control: how it is", json::<streaming::Status>(), || {
+        get(streaming::status)
+    }),
+    route(Get, "/api/streaming/health", VIEWER, "Streaming control: is it well", json::<streaming::Health>(), || {
+        get(streaming::health)
+    }),
+    route(Get, "/api/streaming/metrics", VIEWER, "Streaming control: figures", json::<streaming::Metrics>(), || {
+        get(streaming::metrics)
+    }),
+    route(
+        Get,
+        "/api/streaming/mosaic-queue",
+        VIEWER,
+        "Streaming control: the queue",
+        json::<streaming::MosaicQueue>(),
+        || get(streaming::mosaic_queue),
+    ),
+    route(Get, "/api/streaming/config", VIEWER, "Streaming control: the values", json::<FormPatch>(), || {
+        get(streaming::config)
+    }),
+    route(Post, "/api/streaming/config", ADMIN, "Streaming control: sets values", json::<streaming::Control>(), || {
+        post(streaming::set_config)
+    })
+    .takes(shape::<FormPatch>()),
+    route(Post, "/api/streaming/start", OPERATOR, "Streaming control: starts it", json::<streaming::Control>(), || {
+        post(streaming::start)
+    })
+    .takes(shape::<FormPatch>()),
+    route(Post, "/api/streaming/stop", OPERATOR, "Streaming control: ends it", json::<streaming::Control>(), || {
+        post(streaming::stop)
+    }),
+    route(
+        Post,
+        "/api/streaming/restart",
+        OPERATOR,
+        "Streaming control: begins it anew",
+        json::<streaming::Control>(),
+        || post(streaming::restart),
+    )
+    .takes(shape::<FormPatch>()),
 ];
 
 /// Streams by name.

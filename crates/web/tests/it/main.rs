@@ -16,6 +16,7 @@ mod secrets;
 mod sections;
 mod services;
 mod staged;
+mod streaming;
 mod table;
 mod targets;
 mod tls;
