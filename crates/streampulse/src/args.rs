@@ -1,9 +1,13 @@
 //! The command line: one definition from which parsing, help, completions and the man page come. Does nothing itself.
 
+mod service;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use service::{LogArgs, Output, Reach, ServiceCommand, Which};
 
 /// Keeps live streams alive and proves it.
 ///
@@ -53,6 +57,9 @@ pub(crate) enum Command {
     /// Manage API tokens for programs.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Look at the services of a running instance, start, end and restart them, and read their output.
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Print a fresh token for a target of the kind `push`.
     PushToken,
     /// Copy the history to a file, consistently, also while StreamPulse runs.

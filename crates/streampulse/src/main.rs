@@ -67,6 +67,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Import(args)) => commands::import::import(&args),
         Some(Command::User(command)) => commands::people::user(command),
         Some(Command::Token(command)) => commands::people::token(command),
+        Some(Command::Service(command)) => on_one_thread(commands::service::service(command)),
         Some(Command::PushToken) => {
             say::out(&web::auth::random::secret());
             Ok(ExitCode::SUCCESS)

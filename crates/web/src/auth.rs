@@ -6,6 +6,7 @@ pub mod crew;
 pub mod csrf;
 mod docs;
 pub mod gate;
+pub mod local;
 pub mod password;
 pub mod random;
 pub mod rate;

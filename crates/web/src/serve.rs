@@ -2,6 +2,7 @@
 //! carries, and the check of the `Host` header.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -18,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::auth::accounts::Users;
 use crate::auth::crew::Crew;
+use crate::auth::local::LocalKey;
 use crate::auth::password::Passwords;
 use crate::auth::random;
 use crate::auth::rate::{CallLimiter, Limiter};
@@ -42,6 +44,8 @@ pub struct Options {
     pub demo: bool,
     /// How sinks and channels are.
     pub sinks: Registry,
+    /// Where the key of the command line is written; without it the command line needs a token.
+    pub local_key: Option<PathBuf>,
 }
 
 /// The server is up.
@@ -153,6 +157,7 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
     Ok(App::new(Parts {
         handle,
         crew,
+        local_key: local_key(options).await?,
         limiter: Limiter::default(),
         calls: CallLimiter::default(),
         hub,
@@ -170,6 +175,14 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
         exports: Arc::new(Semaphore::new(EXPORTS)),
         stopping: tasks.cancelled(),
     }))
+}
+
+/// The key of the command line. Without one the command line needs a token, which is no reason not to serve.
+async fn local_key(options: &Options) -> ApiResult<Option<LocalKey>> {
+    let Some(file) = options.local_key.clone() else { return Ok(None) };
+    let written = tokio::task::spawn_blocking(move || LocalKey::write(&file)).await?;
+    let told = written.inspect_err(|error| tracing::warn!("the key of the command line could not be written: {error}"));
+    Ok(told.ok())
 }
 
 /// Reads users and tokens again now and then: the command line may change them beside us, and at the start the store may

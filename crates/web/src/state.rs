@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::crew::Crew;
+use crate::auth::local::LocalKey;
 use crate::auth::rate::{CallLimiter, Limiter};
 use crate::availability::Availability;
 use crate::error::{ApiError, ApiResult};
@@ -26,6 +27,8 @@ pub struct Parts {
     pub handle: Handle,
     /// Users, sessions, tokens and the set-up.
     pub crew: Crew,
+    /// The key of the command line, where it has one.
+    pub local_key: Option<LocalKey>,
     /// Attempts to sign in.
     pub limiter: Limiter,
     /// Calls of push targets.

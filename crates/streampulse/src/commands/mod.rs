@@ -1,5 +1,6 @@
 //! One file a command. Each takes its arguments and answers an exit code.
 
+pub(crate) mod caller;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod guard;
@@ -9,5 +10,6 @@ pub(crate) mod import;
 pub(crate) mod people;
 pub(crate) mod probe;
 pub(crate) mod run;
+pub(crate) mod service;
 pub(crate) mod services;
 pub(crate) mod sinks;

@@ -81,6 +81,7 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
     if let Some(folder) = database.parent() {
         make_private(folder);
     }
+    let local_key = database.parent().filter(|_| !demo).map(|folder| folder.join(web::auth::local::FILE));
     if let Some(aside) = Store::set_aside_2x(&database)? {
         tracing::warn!(old = %aside.display(), "the history of StreamPulse 2.x was set aside; a new one begins");
     }
@@ -95,7 +96,8 @@ pub(crate) async fn serve(served: Served, ready: impl FnOnce(&web::Listening)) -
     let start = Start { config_file: file, store: store.clone(), clock, env, overrides, sinks: registry, supervision };
     let (engine, handle, config) = Engine::start(start).await?;
     handle.outbox().publish_by(crate::commands::sinks::start(&handle, &sinks, &tasks));
-    let listening = match web::serve(handle.clone(), &config, &tasks, web::Options { demo, sinks }).await {
+    let options = web::Options { demo, sinks, local_key };
+    let listening = match web::serve(handle.clone(), &config, &tasks, options).await {
         Ok(listening) => listening,
         Err(error) => {
             engine.stop(GRACE).await;
