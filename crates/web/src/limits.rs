@@ -82,6 +82,22 @@ pub const UNIT_BODY_BYTES: usize = 256 * 1024;
 pub const UNIT_TIME: Duration = Duration::from_secs(10);
 /// A service whose measured values alone change is told to pages at most this often.
 pub const SERVICE_VALUES_EVERY: Duration = Duration::from_secs(5);
+/// Lines of a service's output when the request does not say, and of one event of a stream of them.
+pub const LOG_LINES: usize = 200;
+/// Most lines of a service's output in an answer: more than anybody reads on a page.
+pub const MAX_LOG_LINES: usize = 5000;
+/// Most text of an answer with lines of output, in bytes; the oldest are left out.
+pub const LOG_BYTES: usize = 4 * 1024 * 1024;
+/// Most of one line that is shown, in bytes; the download has all of it.
+pub const LOG_LINE_BYTES: usize = 16 * 1024;
+/// Longest text that is searched in output, in bytes.
+pub const LOG_SEARCH_BYTES: usize = 256;
+/// Reads of output at once: a search goes through all that is kept of a service.
+pub const LOG_READS: usize = 4;
+/// Followers of output at once; each looks at a file four times a second.
+pub const LOG_FOLLOWERS: usize = 64;
+/// How often a follower of output looks for more.
+pub const LOG_EVERY: Duration = Duration::from_millis(250);
 /// Rows of the history page of StreamPulse 2.x.
 pub const COMPAT_HISTORY_ROWS: usize = 50;
 

@@ -12,6 +12,8 @@ pub mod outbox;
 pub mod preview;
 pub mod push;
 pub mod sections;
+pub mod service_logs;
+pub mod service_past;
 pub mod services;
 pub mod session;
 pub mod sinks;

@@ -27,7 +27,7 @@ use crate::auth::session::Sessions;
 use crate::availability::Availability;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::hub::Hub;
-use crate::limits::{EVENT_CLIENTS, EXPORTS, PEOPLE_EVERY, PROBE_CALLS, SINK_TESTS};
+use crate::limits::{EVENT_CLIENTS, EXPORTS, LOG_FOLLOWERS, LOG_READS, PEOPLE_EVERY, PROBE_CALLS, SINK_TESTS};
 use crate::listen::{Crowd, Listener, bind};
 use crate::metrics::legacy::Window;
 use crate::metrics::serve::Press;
@@ -173,6 +173,8 @@ async fn parts(handle: Handle, config: &Config, tasks: &Tasks, options: &Options
         sink_tests: Semaphore::new(SINK_TESTS),
         event_clients: Arc::new(Semaphore::new(EVENT_CLIENTS)),
         exports: Arc::new(Semaphore::new(EXPORTS)),
+        log_reads: Arc::new(Semaphore::new(LOG_READS)),
+        log_followers: Arc::new(Semaphore::new(LOG_FOLLOWERS)),
         stopping: tasks.cancelled(),
     }))
 }

@@ -59,6 +59,10 @@ pub struct Parts {
     pub event_clients: Arc<Semaphore>,
     /// Exports under way.
     pub exports: Arc<Semaphore>,
+    /// Reads of services' output under way.
+    pub log_reads: Arc<Semaphore>,
+    /// Followers of services' output.
+    pub log_followers: Arc<Semaphore>,
     /// Cancelled when the server stops: endless answers end.
     pub stopping: CancellationToken,
 }

@@ -4,8 +4,8 @@ use axum::routing::{delete, get, patch, post, put};
 
 use super::{Answer, Method, Param, Route, Shape, shape};
 use super::{
-    alerts, config, events, export, health, history, kinds, outbox, preview, push, sections, services, session, sinks,
-    targets, tokens, users,
+    alerts, config, events, export, health, history, kinds, outbox, preview, push, sections, service_logs, service_past, services,
+    session, sinks, targets, tokens, users,
 };
 use crate::auth::roles::{Access, Role};
 use crate::compat::{self, CompatStatus, CompatZone, streaming};
@@ -22,12 +22,13 @@ use crate::dto::people;
 use crate::dto::push::{CalledDto, PushUrlDto};
 use crate::dto::section::{SectionDto, SectionValues, SectionsDto};
 use crate::dto::service::form::{FormDto, FormPatch};
+use crate::dto::service::past::{LogDto, SamplesDto, TimelineDto};
 use crate::dto::service::spec::SpecDto;
 use crate::dto::service::{ServiceDto, ServicesDto, TakenDto};
 use crate::dto::session as dto_session;
 use crate::dto::sink::{SinksDto, TestSink, TestedDto};
 use crate::dto::target::{TargetDto, TargetsDto};
-use crate::limits::{MAX_CHANGES, MAX_PICTURE_AGE, MAX_ROWS};
+use crate::limits::{MAX_CHANGES, MAX_LOG_LINES, MAX_PICTURE_AGE, MAX_ROWS};
 
 const PUBLIC: Access = Access::Public;
 const VIEWER: Access = Access::Role(Role::Viewer);
@@ -64,6 +65,22 @@ const ROLLUPS: &[(&str, Param, &str)] =
     &[("resolution", Param::Word(&["minute", "hour", "day"]), "minute when absent"), WINDOW[0], WINDOW[1]];
 const CHANGES: &[(&str, Param, &str)] =
     &[WINDOW[0], WINDOW[1], ("limit", Param::Range(1, MAX_CHANGES as i64), "Most rows; 5000 when absent")];
+const TIMELINE: &[(&str, Param, &str)] = &[("from", Param::Time, "Beginning; all of the history when absent"), WINDOW[1], ROWS[2]];
+const SAMPLES: &[(&str, Param, &str)] = &[
+    ("from", Param::Time, "Beginning; an hour before the end when absent"),
+    WINDOW[1],
+    ("step", Param::Range(60_000, 31 * 86_400_000), "Length of a step in milliseconds; every measurement when absent"),
+];
+const LOG_STREAM: &[(&str, Param, &str)] = &[
+    ("cursor", Param::Text, "Where to go on; what comes from now on when absent"),
+    ("search", Param::Text, "Only lines that hold this text, letter case aside"),
+    ("stream", Param::Word(&["stdout", "stderr"]), "Only this output"),
+];
+const LOGS: &[(&str, Param, &str)] = &[
+    ("lines", Param::Range(1, MAX_LOG_LINES as i64), "How many; 200 when absent"),
+    LOG_STREAM[1],
+    LOG_STREAM[2],
+];
 const EXPORT: &[(&str, Param, &str)] =
     &[("from", Param::Time, "Beginning; all of the history when absent"), ("to", Param::Time, "End; now when absent")];
 const PROBE: &[(&str, Param, &str)] =
@@ -364,6 +381,30 @@ pub static ROUTES: &[Route] = &[
         patch(services::set_form)
     })
     .takes(shape::<FormPatch>()),
+    route(Get, "/api/v1/services/{id}/timeline", VIEWER, "What happened to a service", json::<TimelineDto>(), || {
+        get(service_past::timeline)
+    })
+    .with(TIMELINE),
+    route(Get, "/api/v1/services/{id}/samples", VIEWER, "What a service used", json::<SamplesDto>(), || {
+        get(service_past::samples)
+    })
+    .with(SAMPLES),
+    route(Get, "/api/v1/services/{id}/logs", VIEWER, "The newest output of a service", json::<LogDto>(), || {
+        get(service_logs::newest)
+    })
+    .with(LOGS),
+    route(
+        Get,
+        "/api/v1/services/{id}/logs/stream",
+        VIEWER,
+        "The output of a service as it comes",
+        Other("text/event-stream"),
+        || get(service_logs::follow),
+    )
+    .with(LOG_STREAM),
+    route(Get, "/api/v1/services/{id}/logs/download", VIEWER, "All output that is kept", Other("text/plain"), || {
+        get(service_logs::download)
+    }),
     // Now
     route(Get, "/api/v1/events", VIEWER, "Everything as it happens", Other("text/event-stream"), || {
         get(events::stream)
