@@ -74,6 +74,7 @@ fn every_command_has_help_and_the_pages_are_made_from_it() {
         "import",
         "user",
         "token",
+        "service",
         "push-token",
         "backup",
         "verify",

@@ -23,6 +23,9 @@ pub(crate) fn binary() -> Command {
         "STREAMPULSE_STATE",
         "STREAMPULSE_LISTEN",
         "STREAMPULSE_STATUS_LISTEN",
+        "STREAMPULSE_TOKEN",
+        "STREAMPULSE_TOKEN_FILE",
+        "STREAMPULSE_URL",
         "STREAMPULSE_LOG",
     ] {
         command.env_remove(name);

@@ -197,7 +197,7 @@ impl Follower {
                 return Some(event("lines", &answer));
             }
             if self.told.elapsed() >= PING_EVERY {
-                if !self.peer.is_some_and(|peer| gate::identify_by(&self.app, &self.headers, peer).is_some()) {
+                if self.peer.is_none_or(|peer| gate::identify_by(&self.app, &self.headers, peer).is_none()) {
                     return None;
                 }
                 self.told = Instant::now();
@@ -277,4 +277,3 @@ fn copy(reading: &Reading, tx: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
     let _ = tx.blocking_send(chunk.into());
     Ok(())
 }
-

@@ -118,8 +118,14 @@ mod tests {
         let queue = QueueNow { at: UtcMs(188_000), counts: vec![("pending".into(), 99)], ..QueueNow::default() };
         let rows = every(recent.iter(), &[minute(0), minute(1), minute(2)], Some(&queue));
         let seen: Vec<_> = rows.iter().map(|r| (r.at, r.queue.as_ref().map(|q| q[0].count))).collect();
-        let wanted =
-            [(0, Some(0)), (60_000, Some(1)), (125_000, Some(2)), (130_000, Some(2)), (185_000, None), (190_000, Some(99))];
+        let wanted = [
+            (0, Some(0)),
+            (60_000, Some(1)),
+            (125_000, Some(2)),
+            (130_000, Some(2)),
+            (185_000, None),
+            (190_000, Some(99)),
+        ];
         assert_eq!(seen, wanted);
         assert_eq!((rows[2].cpu_avg, rows[2].cpu_max), (Some(5.0), Some(5.0)));
     }

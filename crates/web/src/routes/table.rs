@@ -4,8 +4,8 @@ use axum::routing::{delete, get, patch, post, put};
 
 use super::{Answer, Method, Param, Route, Shape, shape};
 use super::{
-    alerts, config, events, export, health, history, kinds, outbox, preview, push, sections, service_logs, service_past, services,
-    session, sinks, targets, tokens, users,
+    alerts, config, events, export, health, history, kinds, outbox, preview, push, sections, service_logs,
+    service_past, services, session, sinks, targets, tokens, users,
 };
 use crate::auth::roles::{Access, Role};
 use crate::compat::{self, CompatStatus, CompatZone, streaming};
@@ -65,7 +65,8 @@ const ROLLUPS: &[(&str, Param, &str)] =
     &[("resolution", Param::Word(&["minute", "hour", "day"]), "minute when absent"), WINDOW[0], WINDOW[1]];
 const CHANGES: &[(&str, Param, &str)] =
     &[WINDOW[0], WINDOW[1], ("limit", Param::Range(1, MAX_CHANGES as i64), "Most rows; 5000 when absent")];
-const TIMELINE: &[(&str, Param, &str)] = &[("from", Param::Time, "Beginning; all of the history when absent"), WINDOW[1], ROWS[2]];
+const TIMELINE: &[(&str, Param, &str)] =
+    &[("from", Param::Time, "Beginning; all of the history when absent"), WINDOW[1], ROWS[2]];
 const SAMPLES: &[(&str, Param, &str)] = &[
     ("from", Param::Time, "Beginning; an hour before the end when absent"),
     WINDOW[1],
@@ -76,11 +77,8 @@ const LOG_STREAM: &[(&str, Param, &str)] = &[
     ("search", Param::Text, "Only lines that hold this text, letter case aside"),
     ("stream", Param::Word(&["stdout", "stderr"]), "Only this output"),
 ];
-const LOGS: &[(&str, Param, &str)] = &[
-    ("lines", Param::Range(1, MAX_LOG_LINES as i64), "How many; 200 when absent"),
-    LOG_STREAM[1],
-    LOG_STREAM[2],
-];
+const LOGS: &[(&str, Param, &str)] =
+    &[("lines", Param::Range(1, MAX_LOG_LINES as i64), "How many; 200 when absent"), LOG_STREAM[1], LOG_STREAM[2]];
 const EXPORT: &[(&str, Param, &str)] =
     &[("from", Param::Time, "Beginning; all of the history when absent"), ("to", Param::Time, "End; now when absent")];
 const PROBE: &[(&str, Param, &str)] =

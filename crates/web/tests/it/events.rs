@@ -12,8 +12,12 @@ pub(crate) struct Stream(Lines<BufReader<TcpStream>>);
 
 impl Stream {
     pub(crate) async fn open(client: &Client) -> Self {
+        Self::of(client, "/api/v1/events").await
+    }
+
+    pub(crate) async fn of(client: &Client, path: &str) -> Self {
         // HTTP/1.0 has no chunks: the lines come as they are.
-        let stream = client.open("GET", "/api/v1/events HTTP/1.0\r\nX-Rest:", &[], "").await;
+        let stream = client.open("GET", &format!("{path} HTTP/1.0\r\nX-Rest:"), &[], "").await;
         let mut lines = BufReader::new(stream).lines();
         let status = lines.next_line().await.expect("readable").expect("a line");
         assert!(status.contains("200"), "{status}");

@@ -14,6 +14,7 @@ mod probe_route;
 mod rig;
 mod secrets;
 mod sections;
+mod service_logs;
 mod services;
 mod staged;
 mod streaming;

@@ -171,6 +171,26 @@ impl Staged {
         self.asked.lock().expect("no panic").clone()
     }
 
+    /// Appends lines to the output of a unit: stream, text.
+    pub(crate) fn write(&self, name: &str, lines: &[(&str, &str)]) {
+        use std::io::Write;
+        let folder = self.units.folder(&id(name));
+        std::fs::create_dir_all(&folder).expect("made");
+        let mut file =
+            std::fs::File::options().create(true).append(true).open(folder.join("output.log")).expect("opened");
+        for (stream, text) in lines {
+            writeln!(file, "2026-11-20T19:05:01.250000000Z {stream} F {text}").expect("written");
+        }
+    }
+
+    /// Begins a new file of output, as a rotation does.
+    pub(crate) fn rotate(&self, name: &str) {
+        let folder = self.units.folder(&id(name));
+        let _none_yet = std::fs::rename(folder.join("output.log.1"), folder.join("output.log.2"));
+        std::fs::rename(folder.join("output.log"), folder.join("output.log.1")).expect("rotated");
+        std::fs::File::create(folder.join("output.log")).expect("made");
+    }
+
     /// Changes a unit of the board.
     pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut UnitNow)) {
         edit(&self.board, &id(name), change);
