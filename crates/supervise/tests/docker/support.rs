@@ -19,16 +19,14 @@ use supervise::docker::{Docker, Places};
 
 pub(crate) const IMAGE: &str = "testbed/busybox:1";
 /// Longest wait for something that must happen soon; a container starts in a fraction of a second on an idle machine.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// The socket of the testbed's engine; says loudly when there is none.
 pub(crate) fn socket() -> Option<PathBuf> {
     let folder = std::env::var_os("STREAMPULSE_TESTBED").and_then(|_| std::env::var_os("TESTBED_DIR"));
     let socket = folder.map(|folder| PathBuf::from(folder).join("docker/docker.sock"))?;
-    if socket.exists() {
-        return Some(socket);
-    }
-    None
+    // One that was left behind is not an engine.
+    std::os::unix::net::UnixStream::connect(&socket).ok().map(|_| socket)
 }
 
 /// A rig at the testbed's engine.
