@@ -53,6 +53,8 @@ pub(crate) enum Ask {
     Services(Option<String>),
     /// These targets are in planned work now, and no others.
     Maintenance(Arc<BTreeSet<TargetId>>),
+    /// These targets show what services make that are stopped on purpose, and no others.
+    Resting(Arc<BTreeSet<TargetId>>),
     /// A task of the engine panicked and was contained.
     Panicked(String),
     /// How the store is.
@@ -92,6 +94,7 @@ pub(crate) struct Shell {
     applied: Vec<oneshot::Sender<()>>,
     config: Option<NewConfig>,
     planned: Arc<BTreeSet<TargetId>>,
+    resting: Arc<BTreeSet<TargetId>>,
     published: Instant,
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -138,6 +141,7 @@ impl Shell {
             applied: Vec::new(),
             config: None,
             planned: Arc::default(),
+            resting: Arc::default(),
             published: Instant::now(),
             stopping: None,
         };
@@ -229,7 +233,7 @@ impl Shell {
             if let Some(config) = self.config.clone() {
                 self.input(now, Input::Config(Box::new(config)));
             }
-            self.input(now, Input::Maintenance(Arc::clone(&self.planned)));
+            self.quiet(now);
             if !board.health.config_problems.is_empty() {
                 self.input(now, Input::ConfigRejected(Arc::clone(&board.health.config_problems)));
             }
@@ -260,8 +264,12 @@ impl Shell {
             Ask::Services(refused) => self.input(now, Input::Services(refused)),
             Ask::Rejected(problems) => self.input(now, Input::ConfigRejected(problems)),
             Ask::Maintenance(targets) => {
-                self.planned = Arc::clone(&targets);
-                self.input(now, Input::Maintenance(targets));
+                self.planned = targets;
+                self.quiet(now);
+            }
+            Ask::Resting(targets) => {
+                self.resting = targets;
+                self.quiet(now);
             }
             Ask::Panicked(what) => self.input(now, Input::Panicked(what)),
             Ask::Store(says) => self.input(now, Input::Store(says)),
@@ -273,6 +281,16 @@ impl Shell {
                 self.input(now, Input::Stop);
             }
         }
+    }
+
+    /// Nobody is blamed for targets in planned work, nor for those of services that are stopped on purpose.
+    fn quiet(&mut self, now: Now) {
+        let targets = match (self.planned.is_empty(), self.resting.is_empty()) {
+            (_, true) => Arc::clone(&self.planned),
+            (true, _) => Arc::clone(&self.resting),
+            _ => Arc::new(self.planned.union(&self.resting).cloned().collect()),
+        };
+        self.input(now, Input::Maintenance(targets));
     }
 
     fn told(&mut self, now: Now, told: Told) {

@@ -372,12 +372,15 @@ mod tests {
     use model::observation::{Look, Observation};
     use model::status::StatusChange;
     use model::target::TargetId;
+    use model::unit::board::UnitChange;
+    use model::unit::{Cause, State};
     use model::verdict::{Grade, Verdict};
 
     use super::*;
     use crate::ask::rollups;
     use crate::connect;
     use crate::types::{Resolution, Write};
+    use crate::units::UnitSample;
 
     /// Day 20,000 since 1970, at midnight: everything in these tests is counted in days from it.
     const DAY_ZERO: i64 = 20_000 * DAY_MS;
@@ -550,5 +553,31 @@ mod tests {
         assert_eq!(f.count("outbox WHERE state = 1 AND done_at < 1728000000000 + 3 * 86400000"), 0);
         assert_eq!(f.count("incidents"), 2, "what is open or ended lately stays");
         assert_eq!((f.count("audit"), f.count("texts")), (5, 6));
+    }
+
+    #[test]
+    fn units_go_when_nothing_of_them_is_kept_and_one_that_fails_for_ever_does_not_fill_the_disk() {
+        let mut f = fixture();
+        let change = |n: i64, reason: String| UnitChange {
+            at: UtcMs(DAY_ZERO + n),
+            state: State::BackingOff,
+            cause: Cause::Exit,
+            reason,
+            actor: None,
+            end: None,
+        };
+        let entry = |unit: &str, n: i64| Write::UnitChanged(id(unit), Arc::new(change(n, n.to_string())));
+        let sample = |day: i64| UnitSample { at: UtcMs(DAY_ZERO + day * DAY_MS), ..UnitSample::default() };
+        f.write((0..MOST_UNIT_CHANGES + 1_200).map(|n| entry("loops", n)));
+        f.write((0..20).map(|day| entry("gone", day * DAY_MS)));
+        f.write((0..20).map(|day| Write::UnitSample(id("gone"), sample(day))));
+        f.write([Write::UnitRetired { id: id("gone"), at: UtcMs(DAY_ZERO + 19 * DAY_MS) }]);
+        f.pass(20, [LONG, 5, LONG, LONG, 30]);
+        assert_eq!(f.count("unit_changes WHERE unit = 1"), MOST_UNIT_CHANGES);
+        assert_eq!(f.count("unit_changes WHERE reason = '6199'"), 1, "the newest stay");
+        assert_eq!((f.count("unit_changes WHERE unit = 2"), f.count("unit_samples")), (20, 5));
+        f.pass(60, [LONG, 5, LONG, LONG, 30]);
+        assert_eq!((f.count("unit_changes"), f.count("unit_samples"), f.count("units WHERE id = 'loops'")), (0, 0, 1));
+        assert_eq!(f.count("units"), 1, "what is in the file stays known");
     }
 }

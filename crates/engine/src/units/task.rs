@@ -6,7 +6,7 @@ mod asks;
 mod reload;
 mod told;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,11 +16,12 @@ use std::time::Duration;
 
 use model::board::Board;
 use model::event::{Event, What};
+use model::target::TargetId;
 use model::time::{Clock, Mono, UtcMs};
-use model::unit::board::{QueueNow, RunEnd, UnitBoard, UnitChange};
+use model::unit::board::{QueueNow, RunEnd, UnitBoard, UnitChange, UnitNow};
 use model::unit::machine::{Around as Surroundings, Effect, Finding, Input, KILL_AFTER, Moment};
 use model::unit::spec::Unit;
-use model::unit::{State, UnitId};
+use model::unit::{Cause, State, UnitId, Wanted};
 use net::task::{Tasks, panic_text};
 use probe::commands::Commands;
 use store::{Store, UnitKnown, Write};
@@ -119,8 +120,10 @@ pub(super) struct Task {
     is_urgent: bool,
     /// Told after the Board that shows what they tell.
     untold: Vec<Arc<Event>>,
-    unanswered: Vec<Wish>,
+    unanswered: VecDeque<Wish>,
     measuring: bool,
+    /// Targets of units that are stopped on purpose, as the engine was told.
+    resting: Arc<BTreeSet<TargetId>>,
     chance: std::hash::RandomState,
     drawn: u64,
 }
@@ -162,8 +165,9 @@ impl Task {
             published: Instant::now(),
             is_urgent: false,
             untold: Vec::new(),
-            unanswered: Vec::new(),
+            unanswered: VecDeque::new(),
             measuring: false,
+            resting: Arc::default(),
             chance: std::hash::RandomState::new(),
             drawn: 0,
         }
@@ -437,6 +441,7 @@ impl Task {
             }
             units.extend(entry.shown.clone());
         }
+        self.tell_resting(&units);
         self.version += 1;
         self.board.send_replace(Arc::new(UnitBoard { version: self.version, units }));
         for event in self.untold.drain(..) {
@@ -444,11 +449,30 @@ impl Task {
         }
     }
 
+    /// Targets that show what a unit makes are not blamed while it is stopped on purpose. An engine that is busy is told with
+    /// the next Board.
+    fn tell_resting(&mut self, units: &[Arc<UnitNow>]) {
+        let by_somebody = |cause| matches!(cause, Cause::Command | Cause::Reload | Cause::Form);
+        let rests = |unit: &&Arc<UnitNow>| match unit.state {
+            State::Stopped => unit.wanted == Wanted::Stopped || !unit.spec.enabled,
+            State::Stopping => by_somebody(unit.cause),
+            _ => false,
+        };
+        let targets: BTreeSet<TargetId> =
+            units.iter().filter(rests).flat_map(|unit| unit.spec.targets.iter().cloned()).collect();
+        if targets != *self.resting {
+            let targets = Arc::new(targets);
+            if self.around.engine.try_send(Ask::Resting(Arc::clone(&targets))).is_ok() {
+                self.resting = targets;
+            }
+        }
+    }
+
     /// Hands wishes over to be written and answered. A full queue keeps them here: they were done already.
     fn answer(&mut self) {
-        while let Some(wish) = self.unanswered.pop() {
+        while let Some(wish) = self.unanswered.pop_front() {
             if let Err(mpsc::error::TrySendError::Full(wish)) = self.wishes.try_send(wish) {
-                self.unanswered.push(wish);
+                self.unanswered.push_front(wish);
                 return;
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use model::event::What;
 use model::secret::Secret;
+use model::status::Status;
 use model::time::{Clock, UtcMs};
 use model::unit::board::UnitNow;
 use model::unit::spec::{
@@ -390,4 +391,26 @@ async fn what_is_used_is_kept_and_budgets_act_when_it_lasts() {
     let samples = samples.await.unwrap();
     assert!(samples.len() >= 3, "{samples:?}");
     assert_eq!((samples[1].memory_avg, samples[1].processes), (1 << 20, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn targets_of_one_that_is_stopped_on_purpose_are_not_blamed() {
+    let rig = Rig::new(vec![unit("a", |u| u.targets = vec![id("hole")])]).await;
+    rig.until_state("a", State::Running).await;
+    let (mut board, hole) = (rig.handle().board(), id("hole"));
+    let mut until = async |status: Status| {
+        let so = board.wait_for(|board| board.get(&hole).is_some_and(|target| target.state.status == status));
+        assert!(tokio::time::timeout(SOON, so).await.is_ok(), "{status}");
+    };
+    until(Status::Down).await;
+    rig.command("a", UnitCommand::Stop).await.unwrap();
+    until(Status::Maintenance).await;
+    rig.command("a", UnitCommand::Start).await.unwrap();
+    until(Status::Down).await;
+    // One that dies is no purpose.
+    rig.stage.direct("a", |script| script.dies = Some(Exit::Code(1)));
+    rig.stage.ends("a", Exit::Code(1));
+    rig.until_state("a", State::Failed).await;
+    tokio::time::sleep(s(5)).await;
+    until(Status::Down).await;
 }

@@ -22,5 +22,6 @@ mod site;
 mod support;
 mod survive;
 mod truth;
+mod units_kill;
 mod unruly;
 mod watch;

@@ -12,7 +12,7 @@ impl Task {
             UnitAsk::Command { id, command, actor, reply } => match self.command(&id, command, &actor) {
                 Ok(taken) => {
                     let wanted = taken.wanted;
-                    self.unanswered.push(Wish { id, wanted, taken, reply });
+                    self.unanswered.push_back(Wish { id, wanted, taken, reply });
                 }
                 Err(error) => {
                     let _gone = reply.send(Err(error));
