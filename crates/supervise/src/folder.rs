@@ -30,14 +30,17 @@ pub(crate) fn private(path: &Path) -> OpenOptions {
     options
 }
 
-/// Replaces a file: the old or the new text is there after a crash, never a part. On the disk when this returns.
-pub(crate) fn replace(folder: &Path, name: &str, text: &[u8]) -> io::Result<()> {
+/// Replaces a file: the old or the new text is there when a process is killed, never a part. With `lasts` also when the machine
+/// loses its power: on the disk when this returns.
+pub(crate) fn replace(folder: &Path, name: &str, text: &[u8], lasts: bool) -> io::Result<()> {
     let (new, old) = (folder.join(format!("{name}.new")), folder.join(name));
     let mut file = private(&new).write(true).create(true).truncate(true).open(&new)?;
     file.write_all(text)?;
-    file.sync_all()?;
+    if lasts {
+        file.sync_all()?;
+    }
     fs::rename(&new, &old)?;
-    File::open(folder)?.sync_all()
+    if lasts { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// Removes a file; one that is not there is no error.

@@ -136,7 +136,8 @@ pub(crate) fn read<T: for<'a> Deserialize<'a>>(folder: &Path, name: &str) -> Opt
     serde_json::from_slice(&text).ok()
 }
 
-/// Writes a record durably.
+/// Writes a record. How a run ended must outlast a power cut; what is launched and what runs mean nothing after one, and a slow
+/// disk must not hold a start back.
 pub(crate) fn write<T: Serialize>(folder: &Path, name: &str, record: &T) -> std::io::Result<()> {
-    folder::replace(folder, name, &serde_json::to_vec(record)?)
+    folder::replace(folder, name, &serde_json::to_vec(record)?, name == folder::EXIT)
 }
