@@ -39,7 +39,7 @@ pub(super) fn read(folder: &Path) -> Option<Note> {
 /// Writes it, whole or not at all.
 pub(super) fn write(folder: &Path, note: &Note) -> io::Result<()> {
     folder::make(folder)?;
-    folder::replace(folder, FILE, &serde_json::to_vec(note)?)
+    folder::replace(folder, FILE, &serde_json::to_vec(note)?, true)
 }
 
 #[cfg(test)]
