@@ -5,6 +5,7 @@
 mod checks;
 mod counts;
 mod entry;
+mod form_desk;
 mod measure;
 mod memory;
 mod output;

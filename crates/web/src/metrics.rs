@@ -14,6 +14,7 @@ mod own;
 pub mod probe;
 mod process;
 pub mod serve;
+mod services;
 mod sheet;
 mod targets;
 
@@ -23,6 +24,7 @@ use engine::cadence::Punctuality;
 use engine::config::Config;
 use model::board::Board;
 use model::time::UtcMs;
+use model::unit::board::UnitBoard;
 use sink::registry::Registry;
 use store::StoreHealth;
 
@@ -50,6 +52,8 @@ pub struct Seen {
     pub store: StoreHealth,
     /// How punctual looks are.
     pub punctuality: Punctuality,
+    /// The services.
+    pub units: Arc<UnitBoard>,
     /// How every sink and channel is.
     pub sinks: Registry,
     /// How long the answer before this one took to write, in seconds.
@@ -62,6 +66,7 @@ pub fn write(seen: &Seen, format: Format, sizes: &mut Vec<usize>) -> Vec<String>
     own::write(&mut sheet, seen);
     process::write(&mut sheet, seen.board.started_at);
     targets::write(&mut sheet, seen);
+    services::write(&mut sheet, seen);
     legacy::write(&mut sheet, seen);
     *sizes = sheet.sizes();
     sheet.finish(format)

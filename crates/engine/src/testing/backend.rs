@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::time::{Clock, UtcMs};
 use model::unit::board::Usage;
-use model::unit::spec::Stop;
+use model::unit::spec::{Program, Stop};
 use model::unit::{Exit, Identity, UnitId};
 use supervise::backend::{Backend, BoxFuture, Ended, Found, Instance, Launch, Refusal};
 use tokio::sync::watch;
@@ -21,6 +21,8 @@ pub(crate) struct Script {
     pub(crate) deaf: bool,
     /// It ends by itself right after its launch.
     pub(crate) dies: Option<Exit>,
+    /// It ends by itself with code 2 right after a launch that has this argument.
+    pub(crate) dies_of: Option<&'static str>,
     /// What it uses.
     pub(crate) usage: Usage,
 }
@@ -30,6 +32,9 @@ struct Life {
     /// The run, and how it ended where it has.
     run: Option<(Identity, UtcMs, watch::Sender<Option<Ended>>)>,
     begun: u32,
+    /// How it was launched last.
+    argv: Vec<String>,
+    masks: usize,
 }
 
 /// Runs nothing.
@@ -51,8 +56,14 @@ impl Stage {
 
     fn with<T>(&self, id: &UnitId, change: impl FnOnce(&mut Life) -> T) -> T {
         let usage = Usage { memory_bytes: 1 << 20, processes: 1, threads: 1, ..Usage::default() };
-        let script = Script { refuse: None, hangs: false, deaf: false, dies: None, usage };
-        change(self.lives().entry(id.clone()).or_insert_with(|| Life { script, run: None, begun: 0 }))
+        let script = Script { refuse: None, hangs: false, deaf: false, dies: None, dies_of: None, usage };
+        change(self.lives().entry(id.clone()).or_insert_with(|| Life {
+            script,
+            run: None,
+            begun: 0,
+            argv: Vec::new(),
+            masks: 0,
+        }))
     }
 
     fn note(&self, text: String) {
@@ -80,6 +91,11 @@ impl Stage {
         self.with(&super::id(name), |life| life.begun)
     }
 
+    /// Arguments of the newest launch, and how many texts are masked in its output.
+    pub(crate) fn launched(&self, name: &str) -> (Vec<String>, usize) {
+        self.with(&super::id(name), |life| (life.argv.clone(), life.masks))
+    }
+
     /// Ends a run from outside.
     pub(crate) fn ends(&self, name: &str, exit: Exit) {
         let at = self.clock.utc();
@@ -89,8 +105,8 @@ impl Stage {
         });
     }
 
-    fn begin(self: &Arc<Self>, id: &UnitId) -> Result<Box<dyn Instance>, Refusal> {
-        let now = self.clock.utc();
+    fn begin(self: &Arc<Self>, launch: &Launch) -> Result<Box<dyn Instance>, Refusal> {
+        let (now, id) = (self.clock.utc(), &launch.id);
         let run = self.with(id, |life| {
             if let Some(refusal) = &life.script.refuse {
                 return Err(refusal.clone());
@@ -98,8 +114,14 @@ impl Stage {
             let over = life.run.as_ref().is_none_or(|(.., end)| end.borrow().is_some());
             assert!(over, "two runs of {id}");
             life.begun += 1;
+            life.masks = launch.masks.len();
+            if let Program::Process(process) = &launch.program {
+                life.argv.clone_from(&process.argv);
+            }
             let identity = Identity { pid: life.begun, start_ticks: 1, boot_id: "b".to_owned(), container: None };
-            let end = life.script.dies.map(|exit| Ended { exit, at: now, started_at: now });
+            let dies_of = life.script.dies_of.filter(|word| life.argv.iter().any(|argument| argument == word));
+            let dies = life.script.dies.or(dies_of.map(|_| Exit::Code(2)));
+            let end = dies.map(|exit| Ended { exit, at: now, started_at: now });
             let run = (identity, now, watch::Sender::new(end));
             life.run = Some(run.clone());
             Ok(run)
@@ -177,7 +199,7 @@ impl Backend for Staged {
             if self.0.with(&launch.id, |life| life.script.hangs) {
                 std::future::pending::<()>().await;
             }
-            self.0.begin(&launch.id)
+            self.0.begin(launch)
         })
     }
 

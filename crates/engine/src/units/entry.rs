@@ -9,6 +9,7 @@ use model::unit::machine::Machine;
 use model::unit::spec::Unit;
 use tokio_util::sync::CancellationToken;
 
+use super::form_desk::{FormDesk, Trial};
 use super::measure::Minute;
 use super::run::Begun;
 
@@ -26,6 +27,10 @@ pub(super) struct Entry {
     pub(super) last_heartbeat: Option<UtcMs>,
     /// The newest entry of its timeline before this process began, until it is known whether it runs.
     pub(super) before: Option<(State, UtcMs)>,
+    /// What people set of it, where its file declares a form.
+    pub(super) form: Option<FormDesk>,
+    /// A change of its form that is on trial.
+    pub(super) trial: Option<Trial>,
     pub(super) restarts_written: u64,
     pub(super) minute: Minute,
     /// Ends what belongs to the run: waiting and checks.
@@ -45,6 +50,8 @@ impl Entry {
     pub(super) fn new(spec: Arc<Unit>, machine: Machine) -> Self {
         let restarts_written = machine.restarts();
         Self {
+            form: FormDesk::of(&spec),
+            trial: None,
             spec,
             machine,
             begun: None,

@@ -1,11 +1,6 @@
 //! The forms of units: what people may set, checked before anything is touched, kept as one JSON object, handed over when the
 //! unit is launched, and taken back when it does not come up. Starts and ends nothing: the task that owns the units does.
 //! Everything here that touches the disk blocks.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the task of units opens the store of a form when it meets the unit")
-)]
-
 mod apply;
 pub(crate) mod arguments;
 mod file;
@@ -72,15 +67,15 @@ impl FormStore {
         self.form.keys.iter().any(|key| key.name == name && key.ty == KeyType::Secret)
     }
 
-    /// Whether the unit can be launched with what is kept.
-    ///
-    /// # Errors
-    /// Every problem at once; paths are keys of the form.
-    pub(crate) fn check(&self) -> Result<(), Vec<Problem>> {
-        let mut problems = self.kept.problems.clone();
-        problems.extend(patch::missing(&self.form, &self.kept.values));
-        problems.extend(places::check(&self.form, &self.values(), process_of(&self.unit), None));
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    /// What is wrong with the values that are kept, every problem at once; paths are keys of the form.
+    pub(crate) fn check_values(&self) -> Vec<Problem> {
+        let missing = patch::missing(&self.form, &self.kept.values);
+        self.kept.problems.iter().cloned().chain(missing).collect()
+    }
+
+    /// What is wrong with the folders that they name. A folder may come later.
+    pub(crate) fn check_places(&self) -> Vec<Problem> {
+        places::check(&self.form, &self.values(), process_of(&self.unit), None)
     }
 
     /// Puts the values in effect into what is launched. Answers the texts that must be masked in the output.

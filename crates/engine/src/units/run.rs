@@ -16,6 +16,7 @@ use supervise::backend::{Backend, Ended, Found, Instance, Launch, Refusal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::form_desk::FormDesk;
 use super::output;
 use super::task::Told;
 use crate::looker::contained;
@@ -153,13 +154,13 @@ impl Runner {
     }
 
     /// Launches a unit.
-    pub(super) fn launch(&self, unit: Arc<Unit>, run: u64) {
+    pub(super) fn launch(&self, unit: Arc<Unit>, form: Option<FormDesk>, run: u64) {
         let own = self.clone();
         let name = format!("launch {}", unit.id);
         self.tasks.spawn(name, async move {
             let id = unit.id.clone();
             let within = if matches!(unit.program, Program::Container(_)) { CREATE_WITHIN } else { LAUNCH_WITHIN };
-            let started = own.unless_stopping(contained(own.clone().start(unit)));
+            let started = own.unless_stopping(contained(own.clone().start(unit, form)));
             let outcome = match tokio::time::timeout(within, started).await {
                 Ok(Ok(Ok(begun))) => Launched::Begun(begun),
                 Ok(Ok(Err(refusal))) => Launched::Refused(refusal),
@@ -170,8 +171,12 @@ impl Runner {
         });
     }
 
-    async fn start(self, unit: Arc<Unit>) -> Result<Begun, Refusal> {
-        let launch = launch_of(&unit);
+    async fn start(self, unit: Arc<Unit>, form: Option<FormDesk>) -> Result<Begun, Refusal> {
+        let (unit, masks) = match form {
+            Some(form) => form.fill(&unit).await?,
+            None => (unit, Vec::new()),
+        };
+        let launch = Launch { masks, ..launch_of(&unit) };
         let Program::Container(_) = &unit.program else {
             return Ok(Begun::new(self.backends.processes.start(&launch).await?, false, false));
         };
@@ -267,7 +272,7 @@ fn launch_of(unit: &Unit) -> Launch {
 
 /// Whether what was launched by one specification would be launched otherwise by another.
 pub(super) fn is_launched_alike(a: &Unit, b: &Unit) -> bool {
-    a.program == b.program && a.fallback == b.fallback && a.stop == b.stop && a.logs == b.logs
+    is_same_program(a, b) && a.stop == b.stop && a.logs == b.logs && a.form == b.form
 }
 
 /// Whether it is another program.

@@ -3,6 +3,7 @@
 //! outlive it: when it ends, nothing of them is ended.
 
 mod asks;
+mod forms;
 mod reload;
 mod told;
 
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::checks::{Checking, Shared};
 use super::entry::Entry;
+use super::form_desk::FormTold;
 use super::measure::{self, Measured, Measuring};
 use super::memory::{self, Wish, record};
 use super::queue::{Counter, Counting};
@@ -79,6 +81,7 @@ pub(super) enum Told {
     Heartbeat { id: UnitId, at: UtcMs },
     Measured(Vec<Measured>),
     Counted { id: UnitId, queue: QueueNow },
+    Form(FormTold),
 }
 
 /// The task of units behind their front.
@@ -304,7 +307,7 @@ impl Task {
             Effect::Adopt => self.runner.adopt(Arc::clone(&entry.spec)),
             Effect::Launch(run) => {
                 entry.launched = Some(Arc::clone(&entry.spec));
-                self.runner.launch(Arc::clone(&entry.spec), run);
+                self.runner.launch(Arc::clone(&entry.spec), entry.form.clone(), run);
             }
             Effect::Stop(run) | Effect::Kill(run) => {
                 if let Some(begun) = &entry.begun {
@@ -330,6 +333,7 @@ impl Task {
         }
         let what = What::UnitChanged(id.clone(), Arc::clone(change));
         self.untold.push(Arc::new(Event { at: change.at, what }));
+        self.settle_trial(id);
     }
 
     /// Begins what belongs to a run: waiting for its end, start checks, health checks.

@@ -414,3 +414,6 @@ async fn targets_of_one_that_is_stopped_on_purpose_are_not_blamed() {
     tokio::time::sleep(s(5)).await;
     until(Status::Down).await;
 }
+
+#[path = "form_tests.rs"]
+mod form_tests;

@@ -75,6 +75,7 @@ fn seen(app: &App, last_took_s: Option<f64>) -> Seen {
         samples: app.window.newest(),
         store: app.handle.store().health(),
         punctuality: app.pulse.punctuality(),
+        units: app.handle.units().now(),
         sinks: app.sinks.clone(),
         last_took_s,
         board,

@@ -18,10 +18,8 @@ impl Task {
                     let _gone = reply.send(Err(error));
                 }
             },
-            UnitAsk::Form { id, reply } | UnitAsk::SetForm { id, reply, .. } => {
-                let error = if self.entries.contains_key(&id) { UnitError::NoForm } else { UnitError::NoSuchUnit };
-                let _gone = reply.send(Err(error));
-            }
+            UnitAsk::Form { id, reply } => self.ask_form(&id, reply),
+            UnitAsk::SetForm { id, patch, actor, reply } => self.set_form(id, patch, actor, reply),
         }
     }
 

@@ -11,6 +11,7 @@ use store::Write;
 
 use super::{Task, record};
 use crate::units::entry::Entry;
+use crate::units::form_desk::FormDesk;
 use crate::units::run::is_same_program;
 use crate::units::{MAX_UNITS, memory};
 
@@ -76,6 +77,7 @@ impl Task {
         }
         self.entries.insert(unit.id.clone(), entry);
         self.count_queue(&unit.id);
+        self.look_for_trial(&unit.id);
         let why = Why::new(Cause::Reload, "it is new in the file of services");
         Some((unit.id.clone(), if first { Input::Look } else { Input::Changed(why) }))
     }
@@ -89,6 +91,11 @@ impl Task {
         }
         entry.spec = Arc::clone(unit);
         entry.is_dirty = true;
+        if before.form != unit.form || !is_same_program(before, unit) {
+            entry.form = FormDesk::of(unit);
+            entry.trial = None;
+            self.look_for_trial(&unit.id);
+        }
         if before.health != unit.health {
             self.attend_checks(&unit.id);
         }

@@ -18,6 +18,7 @@ impl Task {
             Told::StopRefused { id, run, words } => self.input(id, Input::StopRefused { run, words }),
             Told::Ready { id, run, result } => self.input(id, Input::Ready { run, result }),
             Told::Checked { id, run, check, result } => self.input(id, Input::Checked { run, check, result }),
+            Told::Form(told) => self.hear_form(told),
             Told::Heartbeat { id, at } => self.heartbeat(&id, at),
             Told::Measured(measured) => self.measured(measured),
             Told::Counted { id, queue } => {
