@@ -13,6 +13,7 @@ mod machine;
 mod memory;
 mod own;
 mod pace;
+mod services;
 mod snapshot;
 mod task;
 mod tell;

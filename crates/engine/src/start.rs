@@ -145,17 +145,6 @@ impl Engine {
         tasks.spawn("outbox", PostOffice::new(outbox.clone(), tasks.clone()).run());
 
         let Ends { asks, board, events } = ends;
-        let around = Around {
-            post: Arc::new(outbox.clone()),
-            store: store.clone(),
-            clock: Arc::clone(&clock),
-            registry: sinks,
-            engine: asks.clone(),
-            board: board.clone(),
-            settings: settings.clone(),
-        };
-        let (task, alerts) = alerts::task(around, tasks.cancelled());
-        tasks.spawn("alerts", task);
         let running = supervision.map(|supervision| {
             let (front, backstage) = units::front(supervision.folder);
             let around = units::Around {
@@ -173,10 +162,22 @@ impl Engine {
             tasks.spawn("services", units::task(around, &front, backstage, tasks.cancelled()));
             front
         });
+        let units = running.unwrap_or_else(crate::units::none);
+        let around = Around {
+            post: Arc::new(outbox.clone()),
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            registry: sinks,
+            engine: asks.clone(),
+            board: board.clone(),
+            settings: settings.clone(),
+            units: units.board(),
+        };
+        let (task, alerts) = alerts::task(around, tasks.cancelled());
+        tasks.spawn("alerts", task);
         let engine = Self { tasks, looks: looks.clone(), asks: asks.clone(), store: store.clone() };
         let camera = Arc::new(Lens::new(Arc::clone(&clock)));
         let previews = Previews::new(camera, Arc::clone(&clock), looks.clone());
-        let units = running.unwrap_or_else(crate::units::none);
         let handle = Handle::new(Parts {
             asks,
             board,

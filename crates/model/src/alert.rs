@@ -6,6 +6,7 @@ mod maintenance;
 mod measure;
 mod notification;
 mod rule;
+mod service;
 mod settings;
 
 pub use board::{About, Ack, AlertBoard, AlertNow, AlertPast, AlertPhase, Held, MAX_PAST, Mute, WindowNow};
@@ -13,6 +14,7 @@ pub use maintenance::{Cron, MonthDay, Schedule, Span, Window};
 pub use measure::{MEASURES, Measure, Source};
 pub use notification::{Notification, Stage, Subject};
 pub use rule::{Condition, Level, Rule, Scope, Side, Truth};
+pub use service::{FIGURES, Figure, ServiceLevel, ServiceTrouble, trouble};
 pub use settings::{
     AlertSettings, CERTIFICATE_WITHIN, FLAP_CHANGES, FLAP_QUIET, FLAP_WITHIN, Flapping, GROUP_WINDOW, LIMIT,
     default_rules,

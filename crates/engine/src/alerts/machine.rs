@@ -13,12 +13,14 @@ use model::score::Scoring;
 use model::status::Status;
 use model::target::TargetId;
 use model::time::UtcMs;
+use model::unit::board::UnitBoard;
 use sha2::{Digest as _, Sha256};
 use sink::registry::SinkNow;
 use store::AlertChange;
 
 use super::entry::{Entry, Tick, Turn, ticks};
 use super::pace::Pace;
+use super::services::Restarts;
 use super::thread::{Backlog, Gone, Thread};
 use super::windows::{AdHoc, Windows};
 use super::words;
@@ -33,6 +35,7 @@ const CLOCK_JUMP_MS: i64 = 2_000;
 pub(crate) struct View<'a> {
     pub(crate) board: &'a Arc<Board>,
     pub(crate) sinks: &'a BTreeMap<String, SinkNow>,
+    pub(crate) units: &'a UnitBoard,
 }
 
 /// A message and who gets it.
@@ -104,6 +107,8 @@ pub(crate) struct Machine {
     reconfigured: bool,
     /// Sinks that were seen in this life of the process.
     pub(super) seen_sinks: BTreeSet<String>,
+    /// When services were started again within the last hour.
+    pub(super) restarts: BTreeMap<TargetId, Restarts>,
     pub(super) started: Tick,
     pub(super) out: Batch,
 }
@@ -139,6 +144,7 @@ impl Machine {
             changed: true,
             reconfigured: false,
             seen_sinks: BTreeSet::new(),
+            restarts: BTreeMap::new(),
             started: tick_of(now),
             out: Batch::default(),
         };
@@ -175,6 +181,7 @@ impl Machine {
         self.see_windows();
         self.see_sinks(view.sinks);
         self.see_own(view.board);
+        self.see_services(view.units);
         self.see_network();
         self.step_entries();
         self.hold_entries();
@@ -475,5 +482,6 @@ pub(super) fn key_of(hash: &str, about: &About) -> String {
         About::Target(id) => format!("{hash}:t:{id}"),
         About::Sink(name) => format!("{hash}:s:{name}"),
         About::Own(name) => format!("{hash}:o:{name}"),
+        About::Service(id) => format!("{hash}:u:{id}"),
     }
 }

@@ -163,6 +163,7 @@ fn of_entry(e: &Entry, wall: impl Fn(Tick) -> i64) -> Value {
         About::Target(id) => ("target", id.as_str()),
         About::Sink(name) => ("sink", name.as_str()),
         About::Own(name) => ("own", name.as_str()),
+        About::Service(id) => ("service", id.as_str()),
     };
     json!({
         "rule": e.rule, "severity": e.severity.as_str(), "recovery": e.recovery, "about": about, "what": what,
@@ -185,6 +186,7 @@ fn to_entry(key: &str, v: &Value, tick: &impl Fn(&Value) -> Option<Tick>) -> Opt
         "target" => About::Target(TargetId::parse(&what).ok()?),
         "sink" => About::Sink(what),
         "own" => About::Own(what),
+        "service" => About::Service(TargetId::parse(&what).ok()?),
         _ => return None,
     };
     let began_at = UtcMs(v["began_at"].as_i64()?);
@@ -231,7 +233,7 @@ fn to_entry(key: &str, v: &Value, tick: &impl Fn(&Value) -> Option<Tick>) -> Opt
 fn of_thread(t: &Thread, wall: impl Fn(Tick) -> i64) -> Value {
     let one = t.one.as_ref().and_then(|(about, name)| match about {
         About::Target(id) => Some(json!([id.as_str(), name])),
-        About::Sink(_) | About::Own(_) => None,
+        About::Sink(_) | About::Own(_) | About::Service(_) => None,
     });
     let gone: Vec<Value> = t
         .gone

@@ -13,6 +13,7 @@ use model::alert::{About, AlertBoard, AlertNow, AlertPast, AlertPhase, Mute, Sco
 use model::board::Board;
 use model::target::TargetId;
 use model::time::{Clock, UtcMs};
+use model::unit::board::UnitBoard;
 use net::task::panic_text;
 use sink::registry::Registry;
 use store::{AlertChange, AlertRow, Store, StoreError};
@@ -85,6 +86,7 @@ pub(crate) struct Around {
     pub(crate) engine: mpsc::Sender<Ask>,
     pub(crate) board: watch::Receiver<Arc<Board>>,
     pub(crate) settings: watch::Receiver<Arc<Config>>,
+    pub(crate) units: watch::Receiver<Arc<UnitBoard>>,
 }
 
 type Said = (Saying, oneshot::Sender<Result<(), AlertError>>);
@@ -330,6 +332,7 @@ fn past(row: AlertRow) -> Option<Arc<AlertPast>> {
     let about = match (record.target, record.alert.splitn(3, ':').collect::<Vec<_>>().as_slice()) {
         (Some(id), _) => About::Target(id),
         (None, [_, "s", name]) => About::Sink((*name).to_owned()),
+        (None, [_, "u", id]) => About::Service(TargetId::parse(id).ok()?),
         (None, [.., name]) => About::Own((*name).to_owned()),
         (None, []) => return None,
     };
@@ -378,9 +381,10 @@ impl Task {
     async fn turn(&mut self) {
         let board = Arc::clone(&self.around.board.borrow());
         let sinks = self.around.registry.all();
+        let units = Arc::clone(&self.around.units.borrow());
         let now = self.now();
         let turned = catch_unwind(AssertUnwindSafe(|| {
-            let batch = self.machine.evaluate(&View { board: &board, sinks: &sinks }, now);
+            let batch = self.machine.evaluate(&View { board: &board, sinks: &sinks, units: &units }, now);
             let shown = self.machine.is_changed().then(|| self.machine.board());
             (batch, shown)
         }));

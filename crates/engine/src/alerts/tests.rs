@@ -6,15 +6,19 @@ mod simulation;
 mod storm;
 mod unrest;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use model::alert::{Condition, Held, Level, Measure, Mute, Side};
+use model::alert::{Condition, Figure, Held, Level, Measure, Mute, ServiceLevel, ServiceTrouble, Side};
 use model::event::Part;
 use model::status::Status::{Degraded, Down, Up};
 use model::time::UtcMs;
+use model::unit::board::{QueueNow, UnitBoard, UnitNow};
+use model::unit::{Cause, Health, State, Wanted};
 
 use self::rig::{Rig, rule, settings};
 use super::commands::Saying;
+use crate::testing::id;
 
 const S: fn(u64) -> Duration = Duration::from_secs;
 
@@ -196,6 +200,102 @@ fn parts_of_streampulse_and_sinks_are_told_of() {
     rig.sinks.clear();
     rig.pass(2_000);
     rig.check(&["5.0 recovered: channel:mail: closed, it is no longer configured"]);
+}
+
+/// A service in this state.
+fn service(rig: &mut Rig, state: State, change: impl FnOnce(&mut UnitNow)) {
+    let text = "services: {conv: {process: {argv: [/bin/true]}}}";
+    let services = crate::config::services_of(text, std::path::Path::new("/"), &|_| None).expect("good");
+    let at = rig.utc();
+    let mut unit = UnitNow {
+        spec: Arc::clone(&services.units[0]),
+        wanted: Wanted::Running,
+        state,
+        since: at,
+        reason: "gave up after 5 starts: exit code 3".to_owned(),
+        cause: Cause::Exit,
+        run: None,
+        last_end: None,
+        health: Health::Unknown,
+        health_reason: None,
+        restarts: 0,
+        next_start: None,
+        waits_for: vec![],
+        usage: None,
+        queue: None,
+        last_output: None,
+        last_heartbeat: None,
+        on_fallback: false,
+        pending: false,
+    };
+    change(&mut unit);
+    rig.units = UnitBoard { version: rig.units.version + 1, units: vec![Arc::new(unit)] };
+}
+
+#[test]
+fn services_in_trouble_are_told_of() {
+    let words = vec![ServiceTrouble::Failed, ServiceTrouble::Unhealthy];
+    let other = vec![id("other")];
+    let rules = vec![
+        rule("service", |r| r.when = Condition::Service(words.clone(), vec![])),
+        rule("not this", |r| r.when = Condition::Service(words, other)),
+    ];
+    let mut rig = Rig::new(settings(rules, |_| ()), &["a"]);
+    service(&mut rig, State::Running, |_| ());
+    rig.pass(2_000);
+    service(&mut rig, State::Failed, |_| ());
+    rig.pass(2_000);
+    rig.check(&["3.0 raised: service conv: gave up after 5 starts: exit code 3"]);
+    // Being started is no recovery; another process finds the alert as it was, also before anybody told of services.
+    service(&mut rig, State::Starting, |_| ());
+    rig.units.version = 0;
+    rig.restart(1_000);
+    rig.pass(3_000);
+    rig.check(&[]);
+    service(&mut rig, State::Running, |_| ());
+    rig.pass(2_000);
+    let told = rig.log.last().expect("told").2.title.clone();
+    assert_eq!(told, "service conv has recovered");
+    service(&mut rig, State::Failed, |_| ());
+    rig.pass(2_000);
+    rig.units = UnitBoard { version: 99, units: vec![] };
+    rig.pass(2_000);
+    let told = rig.log.last().expect("told").2.title.clone();
+    assert!(told.contains("the service was removed"), "{told}");
+}
+
+#[test]
+fn figures_of_services_have_bounds() {
+    let level = |name: &str, side, raise, clear| {
+        let figure = Figure::by_name(name).expect("a figure");
+        Condition::ServiceReading(ServiceLevel { figure, side, raise, clear }, vec![])
+    };
+    let rules = vec![
+        rule("restarts", |r| r.when = level("restarts_per_hour", Side::Above, 3.0, 3.0)),
+        rule("queue", |r| r.when = level("queue_pending", Side::Above, 30.0, 20.0)),
+    ];
+    let mut rig = Rig::new(settings(rules, |_| ()), &["a"]);
+    let queue = |pending: u64| QueueNow { counts: vec![("pending".to_owned(), pending)], ..QueueNow::default() };
+    service(&mut rig, State::Running, |u| (u.restarts, u.queue) = (7, Some(queue(30))));
+    rig.pass(2_000);
+    rig.check(&[]);
+    service(&mut rig, State::Running, |u| (u.restarts, u.queue) = (11, Some(queue(31))));
+    rig.pass(2_000);
+    let mut told: Vec<String> = rig.log.iter().map(|(.., n)| n.title.clone()).collect();
+    told.sort();
+    let wanted = [
+        "service conv: 31 items of its queue are pending, above 30",
+        "service conv: it was started again 4 times within an hour, above 3",
+    ];
+    assert_eq!(told, wanted);
+    // A queue that cannot be counted changes nothing.
+    let error = QueueNow { error: Some("the file is locked".to_owned()), ..QueueNow::default() };
+    service(&mut rig, State::Running, |u| (u.restarts, u.queue) = (11, Some(error)));
+    rig.pass(60_000);
+    assert_eq!(rig.log.len(), 2);
+    service(&mut rig, State::Running, |u| (u.restarts, u.queue) = (11, Some(queue(3))));
+    rig.pass(3_600_000);
+    assert_eq!(rig.log.len(), 4, "both are over");
 }
 
 #[test]

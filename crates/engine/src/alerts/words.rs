@@ -33,6 +33,7 @@ pub(super) fn face_of(about: &About, now: UtcMs) -> Face {
         About::Sink(name) => name.clone(),
         About::Own(part) if part == "network" => NO_NETWORK.to_owned(),
         About::Own(part) => format!("StreamPulse: {part}"),
+        About::Service(id) => format!("service {id}"),
     };
     Face { name, group: None, status: Status::Unknown, since: now }
 }
@@ -42,7 +43,7 @@ impl Entry {
     pub(super) fn target(&self) -> Option<&TargetId> {
         match &self.about {
             About::Target(id) => Some(id),
-            About::Sink(_) | About::Own(_) => None,
+            About::Sink(_) | About::Own(_) | About::Service(_) => None,
         }
     }
 }
@@ -63,6 +64,8 @@ fn line(rule: &Rule, entry: &Entry) -> String {
         (About::Own(part), _) if part == "network" => NO_NETWORK.to_owned(),
         (About::Own(_), _) => format!("{name} is unwell"),
         (About::Sink(_), _) => format!("{name} does not work"),
+        (About::Service(_), _) if cause.is_empty() => format!("{name}: {}", rule.when),
+        (About::Service(_), _) => format!("{name}: {cause}"),
         (About::Target(_), Condition::Status(_)) => format!("{name} is {}", entry.face.status),
         (About::Target(_), _) if cause.is_empty() => format!("{name}: {}", rule.when),
         (About::Target(_), _) => format!("{name}: {cause}"),

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::alert::{
-    AlertSettings, Condition, Flapping, Level, MEASURES, Measure, Rule, Scope, Severity, Side, default_rules,
+    AlertSettings, Condition, FIGURES, Figure, Flapping, Level, MEASURES, Measure, Rule, Scope, ServiceLevel,
+    ServiceTrouble, Severity, Side, default_rules,
 };
 use model::conf::{Field, Problem, Section, Type, words};
 use model::event::Part;
 use model::fault::FaultKind;
 use model::status::Status;
 use model::target::{MAX_ID_BYTES, Target, TargetId};
+use model::unit::UnitId;
 
 use super::fields::{TAG, TEXT};
 use super::load::section;
@@ -50,6 +52,8 @@ const FAULTS: &[&str] = &[
     "internal",
 ];
 const PARTS: &[&str] = &["any", "store", "engine", "clock", "config", "services"];
+/// Words for `service`, as in `model::alert::ServiceTrouble`.
+const TROUBLES: &[&str] = &["failed", "unhealthy", "backing_off"];
 const SEVERITIES: &[&str] = &["info", "warning", "critical"];
 
 /// Keys of `alerts`.
@@ -86,7 +90,7 @@ pub(super) static ALERTS: [Field; 6] = [
     Field::new(
         "rules",
         Type::Sections(RULE),
-        "The rules. Without any, and with channels, these are in effect: a target is down (critical), a certificate ends within 14 days (warning), a part of StreamPulse is unwell (critical).",
+        "The rules. Without any, and with channels, these are in effect: a target is down (critical), a certificate ends within 14 days (warning), a service was given up or is unhealthy (critical), a part of StreamPulse is unwell (critical).",
     ),
 ];
 
@@ -129,6 +133,21 @@ pub(super) static RULE: &[Field] = &[
         "own",
         Type::List(&Type::Choice(PARTS)),
         "Bad while one of these parts of StreamPulse is unwell; `any` is all of them.",
+    ),
+    Field::new(
+        "service",
+        Type::List(&Type::Choice(TROUBLES)),
+        "Bad while a service is in one of these troubles: `failed` (given up, or cannot be started), `unhealthy`, `backing_off` (waits for its next start).",
+    ),
+    Field::new(
+        "service_reading",
+        TEXT,
+        "Bad while this figure of a service is beyond `above` or `below`: restarts_per_hour, cpu_percent, memory_mib, queue_per_hour, queue_wait_s, queue_stuck, or queue_STATE for the count of a state of its queue.",
+    ),
+    Field::new(
+        "services",
+        Type::List(&ID),
+        "With `service` and `service_reading`: only these services, by id. Without this key it is all.",
     ),
     Field::new("targets", Type::List(&ID), "Only these targets, by id."),
     Field::new("groups", Type::List(&TEXT), "Only targets of these groups."),
@@ -287,7 +306,7 @@ fn rule(
 
 /// The one thing that the rule watches for.
 fn condition(section: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Condition> {
-    const KEYS: [&str; 6] = ["status", "fault", "reading", "certificate", "sink", "own"];
+    const KEYS: [&str; 8] = ["status", "fault", "reading", "certificate", "sink", "own", "service", "service_reading"];
     let given: Vec<&str> = KEYS.into_iter().filter(|key| section.node(key).is_some()).collect();
     let [key] = given.as_slice() else {
         let message = match given.as_slice() {
@@ -298,10 +317,16 @@ fn condition(section: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Condi
         problems.push(problem.with_remedy(format!("write one of {}", KEYS.join(", "))));
         return None;
     };
-    let of_reading = ["above", "below", "clear"].into_iter().find(|k| *key != "reading" && section.node(k).is_some());
+    let of_reading =
+        ["above", "below", "clear"].into_iter().find(|k| !key.ends_with("reading") && section.node(k).is_some());
     if let Some(extra) = of_reading {
         let message = format!("{extra} is for `reading`, and this rule watches {key}");
         problems.push(Problem::new(section.place_of(extra), section.path_of(extra), message).with_remedy("remove it"));
+    }
+    if section.node("services").is_some() && !key.starts_with("service") {
+        let message = format!("services is for `service` and `service_reading`, and this rule watches {key}");
+        let problem = Problem::new(section.place_of("services"), section.path_of("services"), message);
+        problems.push(problem.with_remedy("remove it"));
     }
     let words = || section.texts(key);
     let named = |any: &str| if words().iter().any(|w| w == any) { Vec::new() } else { words() };
@@ -311,6 +336,14 @@ fn condition(section: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Condi
         "reading" => Condition::Reading(level(section, problems)?),
         "certificate" => Condition::Certificate(section.duration("certificate")?),
         "sink" => Condition::Sink(named("any")),
+        "service" => {
+            let words = words().iter().filter_map(|w| ServiceTrouble::from_word(w)).collect();
+            Condition::Service(words, services(section, problems)?)
+        }
+        "service_reading" => {
+            let services = services(section, problems);
+            Condition::ServiceReading(service_level(section, problems)?, services?)
+        }
         _ => Condition::Own(named("any").iter().filter_map(|w| part(w)).collect()),
     })
 }
@@ -333,16 +366,53 @@ fn level(section: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Level> {
         };
         wrong("reading", format!("there is no measure {name:?}"), remedy);
     }
+    let (side, raise, clear) = bounds(section, "reading", problems)?;
+    Some(Level { measure: measure?, side, raise, clear })
+}
+
+/// The services of a rule.
+fn services(section: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Vec<UnitId>> {
+    let mut ids = Vec::new();
+    for text in section.texts("services") {
+        match UnitId::parse(&text) {
+            Ok(id) => ids.push(id),
+            Err(why) => {
+                let problem = Problem::new(section.place_of("services"), section.path_of("services"), why);
+                problems.push(problem.with_remedy("services are named by their ids"));
+                return None;
+            }
+        }
+    }
+    Some(ids)
+}
+
+fn service_level(section: &Section<'_>, problems: &mut Vec<Problem>) -> Option<ServiceLevel> {
+    let name = section.text("service_reading")?;
+    let figure = Figure::by_name(&name);
+    if figure.is_none() {
+        let key = "service_reading";
+        let remedy = match words::nearest(&name, FIGURES) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("known figures: {}, and queue_STATE", FIGURES.join(", ")),
+        };
+        let message = format!("there is no figure {name:?}");
+        problems.push(Problem::new(section.place_of(key), section.path_of(key), message).with_remedy(remedy));
+    }
+    let (side, raise, clear) = bounds(section, "service_reading", problems)?;
+    Some(ServiceLevel { figure: figure?, side, raise, clear })
+}
+
+/// The bound of a rule, and where it is good again.
+fn bounds(section: &Section<'_>, of: &str, problems: &mut Vec<Problem>) -> Option<(Side, f64, f64)> {
+    let mut wrong = |key: &str, message: String, remedy: String| {
+        problems.push(Problem::new(section.place_of(key), section.path_of(key), message).with_remedy(remedy));
+    };
     let (side, raise) = match (section.number("above"), section.number("below")) {
         (Some(above), None) => (Side::Above, above),
         (None, Some(below)) => (Side::Below, below),
         (above, _) => {
             let how = if above.is_some() { "both above and below" } else { "neither above nor below" };
-            wrong(
-                "reading",
-                format!("the rule has {how}"),
-                "write one of `above: number` and `below: number`".to_owned(),
-            );
+            wrong(of, format!("the rule has {how}"), "write one of `above: number` and `below: number`".to_owned());
             return None;
         }
     };
@@ -355,7 +425,7 @@ fn level(section: &Section<'_>, problems: &mut Vec<Problem>) -> Option<Level> {
         let message = format!("at {clear} it would be good again and still {side} {raise}");
         wrong("clear", message, format!("with `{side}`, clear is on the other side of {raise}"));
     }
-    Some(Level { measure: measure?, side, raise, clear })
+    Some((side, raise, clear))
 }
 
 /// For whom a rule or a window is.

@@ -71,7 +71,7 @@ pub fn describe() -> Vec<SectionDoc> {
         section("alerts", "What people are told of, how often, and through which channels.", &ALERTS),
         section(
             "rule",
-            "One rule. It has exactly one of `status`, `fault`, `reading`, `certificate`, `sink` and `own`; without `targets`, `groups` and `tags` it is for all targets.",
+            "One rule. It has exactly one of `status`, `fault`, `reading`, `certificate`, `sink`, `own`, `service` and `service_reading`; without `targets`, `groups` and `tags` it is for all targets.",
             RULE,
         ),
         section(

@@ -7,6 +7,7 @@ use super::Severity;
 use crate::phase::words;
 use crate::target::TargetId;
 use crate::time::UtcMs;
+use crate::unit::UnitId;
 
 words! {
     /// How far an alert is.
@@ -31,6 +32,8 @@ pub enum About {
     Sink(String),
     /// A part of StreamPulse, by name.
     Own(String),
+    /// A service.
+    Service(UnitId),
 }
 
 /// Why people are not told, or not told yet.

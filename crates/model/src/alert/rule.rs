@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Measure, Severity};
+use super::{Measure, ServiceLevel, ServiceTrouble, Severity};
 use crate::board::TargetNow;
 use crate::conf::words::duration_text;
 use crate::event::Part;
@@ -14,6 +14,7 @@ use crate::reading::{FactValue, fact};
 use crate::status::Status;
 use crate::target::{Target, TargetId};
 use crate::time::UtcMs;
+use crate::unit::UnitId;
 
 /// Which targets something holds for. Empty lists are no condition; of several, any one is enough.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +86,10 @@ pub enum Condition {
     Sink(Vec<String>),
     /// One of these parts of StreamPulse is unwell; empty means any.
     Own(Vec<Part>),
+    /// One of these services, or any where none is named, is in one of these troubles.
+    Service(Vec<ServiceTrouble>, Vec<UnitId>),
+    /// A figure of one of these services, or of any where none is named, is beyond a bound.
+    ServiceReading(ServiceLevel, Vec<UnitId>),
 }
 
 /// One rule.
@@ -142,7 +147,7 @@ impl Condition {
                 FactValue::Time(ends) => Some(ends.since(now) < *within),
                 _ => None,
             },
-            Self::Sink(_) | Self::Own(_) => None,
+            Self::Sink(_) | Self::Own(_) | Self::Service(..) | Self::ServiceReading(..) => None,
         }
     }
 
@@ -183,15 +188,22 @@ fn of_status(words: &[Status], status: Status) -> Truth {
     }
 }
 
+impl Side {
+    /// Bad, good, or between the two bounds.
+    pub(super) fn judge(self, value: f64, raise: f64, clear: f64) -> Truth {
+        let (bad, good) = match self {
+            Self::Above => (value > raise, value <= clear),
+            Self::Below => (value < raise, value >= clear),
+        };
+        if bad { Some(true) } else { good.then_some(false) }
+    }
+}
+
 impl Level {
     /// Bad, good, or between the two bounds.
     #[must_use]
     pub fn judge(&self, value: f64) -> Truth {
-        let (bad, good) = match self.side {
-            Side::Above => (value > self.raise, value <= self.clear),
-            Side::Below => (value < self.raise, value >= self.clear),
-        };
-        if bad { Some(true) } else { good.then_some(false) }
+        self.side.judge(value, self.raise, self.clear)
     }
 
     /// The value beside its bound.
@@ -204,7 +216,7 @@ impl Level {
 }
 
 /// A number without needless digits.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -230,6 +242,10 @@ impl fmt::Display for Condition {
             Self::Own(parts) => {
                 let parts: Vec<&str> = parts.iter().map(|p| p.as_str()).collect();
                 write!(f, "StreamPulse: {} unwell", list(&parts, "something"))
+            }
+            Self::Service(words, _) => write!(f, "service is {}", list(words, "in trouble")),
+            Self::ServiceReading(level, _) => {
+                write!(f, "service: {} {} {} until {}", level.figure, level.side, level.raise, level.clear)
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Condition, Rule, Scope, Severity, Window};
+use super::{Condition, Rule, Scope, ServiceTrouble, Severity, Window};
 use crate::status::Status;
 use crate::target::TargetId;
 
@@ -89,6 +89,12 @@ pub fn default_rules(channels: &[String]) -> Vec<Rule> {
     vec![
         rule("Down", Condition::Status(vec![Status::Down]), Duration::ZERO, Severity::Critical),
         rule("Certificate", Condition::Certificate(CERTIFICATE_WITHIN), Duration::ZERO, Severity::Warning),
+        rule(
+            "Service",
+            Condition::Service(vec![ServiceTrouble::Failed, ServiceTrouble::Unhealthy], Vec::new()),
+            Duration::ZERO,
+            Severity::Critical,
+        ),
         rule("StreamPulse itself", Condition::Own(Vec::new()), Duration::ZERO, Severity::Critical),
     ]
 }

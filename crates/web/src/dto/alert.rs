@@ -21,6 +21,7 @@ impl From<&About> for AboutDto {
             About::Target(id) => ("target", id.as_str()),
             About::Sink(name) => ("sink", name.as_str()),
             About::Own(name) => ("own", name.as_str()),
+            About::Service(id) => ("service", id.as_str()),
         };
         Self { kind, id: id.to_owned() }
     }
@@ -236,7 +237,7 @@ impl From<&AlertBoard> for AlertsEvent {
 fn is_muted(board: &AlertBoard, alert: &AlertNow) -> bool {
     let target = match &alert.about {
         About::Target(id) => Some(id),
-        About::Sink(_) | About::Own(_) => None,
+        About::Sink(_) | About::Own(_) | About::Service(_) => None,
     };
     let of_target = |mute: &Mute| mute.target.is_none() || mute.target.as_ref() == target;
     board.mutes.iter().any(|mute| of_target(mute) && mute.rule.as_ref().is_none_or(|rule| *rule == alert.rule))

@@ -15,6 +15,7 @@ use model::score::Scoring;
 use model::status::{Status, StatusState};
 use model::target::{Target, TargetId};
 use model::time::{Mono, UtcMs};
+use model::unit::board::UnitBoard;
 use model::verdict::{Grade, Reason, Verdict};
 use sink::registry::SinkNow;
 use store::{AlertChange, AlertRecord};
@@ -30,6 +31,7 @@ pub(crate) struct Rig {
     pub(crate) targets: Vec<Arc<TargetNow>>,
     pub(crate) sinks: BTreeMap<String, SinkNow>,
     pub(crate) health: Health,
+    pub(crate) units: UnitBoard,
     index: Arc<BTreeMap<TargetId, usize>>,
     /// What the store holds.
     pub(crate) docs: BTreeMap<String, String>,
@@ -83,6 +85,7 @@ impl Rig {
             targets: Vec::new(),
             sinks: BTreeMap::new(),
             health: Health::default(),
+            units: UnitBoard::default(),
             index: Arc::default(),
             docs: BTreeMap::new(),
             history: BTreeMap::new(),
@@ -194,7 +197,7 @@ impl Rig {
     pub(crate) fn evaluate(&mut self) -> Batch {
         let board = self.board();
         let now = self.now();
-        self.machine.evaluate(&View { board: &board, sinks: &self.sinks }, now)
+        self.machine.evaluate(&View { board: &board, sinks: &self.sinks, units: &self.units }, now)
     }
 
     /// Writes a batch: one transaction.

@@ -39,13 +39,17 @@ fn a_file_that_says_nothing_has_no_rules_and_the_defaults() {
 fn default_rules_stand_in_where_there_are_channels() {
     let alerts = good(&with_channels("alerts: {channels: [ops]}\n")).alerts;
     let names: Vec<_> = alerts.rules.iter().map(|r| (r.name.as_str(), r.severity)).collect();
-    let wanted =
-        [("Down", Severity::Critical), ("Certificate", Severity::Warning), ("StreamPulse itself", Severity::Critical)];
+    let wanted = [
+        ("Down", Severity::Critical),
+        ("Certificate", Severity::Warning),
+        ("Service", Severity::Critical),
+        ("StreamPulse itself", Severity::Critical),
+    ];
     assert_eq!(names, wanted);
     assert!(alerts.rules.iter().all(|r| r.channels == ["ops"] && r.recovery));
     // Without a word about channels, all of them are told.
     let alerts = good(&with_channels("")).alerts;
-    assert!(alerts.rules.len() == 3 && alerts.rules.iter().all(|r| r.channels == ["ops", "a", "b"]));
+    assert!(alerts.rules.len() == 4 && alerts.rules.iter().all(|r| r.channels == ["ops", "a", "b"]));
     assert_eq!((alerts.limits["ops"], alerts.limits["a"]), (Some(60), None));
     check(
         &with_channels("alerts: {channels: [ops, opps], rules: [{name: r, status: down, channels: c}]}\n"),
@@ -216,4 +220,32 @@ fn references_are_targets() {
         &["connectivity.references: there is no target with the id \"dns\""],
     );
     assert_eq!(good(&with("connectivity: {references: router}")).alerts.references.len(), 1);
+}
+
+#[test]
+fn rules_about_services() {
+    let text = with_channels(
+        "alerts:\n  rules:\n    - {name: a, service: [failed, unhealthy], services: conv}\n    - {name: b, service_reading: queue_in_progress, above: 10, clear: 5}\n    - {name: c, service_reading: restarts_per_hour, above: 3}\n",
+    );
+    let alerts = good(&text).alerts;
+    let words: Vec<String> = alerts.rules.iter().map(|rule| rule.when.to_string()).collect();
+    let wanted = [
+        "service is failed or unhealthy",
+        "service: queue_in_progress above 10 until 5",
+        "service: restarts_per_hour above 3 until 3",
+    ];
+    assert_eq!(words, wanted);
+    for (rule, words) in [
+        ("service: broken", "\"broken\" is not accepted here"),
+        ("service_reading: queue_stuk", "the rule has neither above nor below"),
+        ("service_reading: memory_mb, above: 1", "did you mean memory_mib?"),
+        ("service: failed, above: 1", "above is for `reading`"),
+        ("service: failed, services: 'A B'", "an id consists of"),
+        ("status: down, services: a", "services is for `service`"),
+        ("service: failed, targets: [cam]", "has no targets"),
+    ] {
+        let text = with_channels(&format!("alerts:\n  rules:\n    - {{name: a, {rule}}}\n"));
+        let told = super::load(&text).expect_err(rule);
+        assert!(super::lines(&told).contains(words), "{rule}: {}", super::lines(&told));
+    }
 }
