@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Probe(ProbeArgs),
     /// Check a configuration file and the file of services beside it: every problem at once, with its place and a remedy.
     Check(CheckArgs),
-    /// Turn a StreamPulse 2.x `config.yaml` into a `streampulse.yaml`.
+    /// Turn a StreamPulse 2.x `config.yaml` into a `streampulse.yaml`, or take over the settings of a service.
     Import(ImportArgs),
     /// Manage who may sign in.
     #[command(subcommand)]
@@ -193,11 +193,17 @@ pub(crate) struct CheckArgs {
 /// Options of `import`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The file to read.
+    /// The file to read: `config.yaml` of StreamPulse 2.x, or settings of a service as one JSON object (`streaming_config.json`).
     pub(crate) file: PathBuf,
     /// Where to write; standard output when left out. An existing file is not overwritten.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// With settings of a service: the file of services that declares its form.
+    #[arg(long, env = "STREAMPULSE_SERVICES", default_value = "services.yaml", value_name = "FILE")]
+    pub(crate) services: PathBuf,
+    /// With settings of a service: which one; the only one with a form when left out.
+    #[arg(long, value_name = "ID")]
+    pub(crate) service: Option<String>,
 }
 
 /// Only the state folder.

@@ -34,7 +34,7 @@ fn with_form(file: PathBuf) -> Arc<Unit> {
 
 async fn rig() -> Rig {
     let mut rig = Rig::new(vec![]).await;
-    rig.services.send_replace(Arc::new(vec![with_form(rig.folder.path().join("a.json"))]));
+    rig.services.send_replace(services(vec![with_form(rig.folder.path().join("a.json"))]));
     rig.end().await;
     rig.begin().await;
     rig.until_state("a", State::Running).await;

@@ -10,6 +10,7 @@ mod schema;
 pub mod values;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use model::conf::Problem;
@@ -21,6 +22,30 @@ use super::{FormView, UnitError};
 use file::{FileError, FormFile, Kept};
 pub use patch::Values;
 pub use schema::schema;
+
+/// Settings that another program kept, as the file of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// The text of the file.
+    pub text: String,
+    /// How many keys of the form have a value in it.
+    pub values: usize,
+    /// Keys that the form does not know: they are kept.
+    pub others: Vec<String>,
+}
+
+/// Takes over settings that another program kept as one JSON object at `path`.
+///
+/// # Errors
+/// It is no JSON object, or holds values that the form does not take: all of them.
+pub fn import(form: &Form, text: &str, path: &Path) -> Result<Imported, Vec<Problem>> {
+    let kept = file::parse(form, text, path).map_err(|e| vec![Problem::new(None, "", e.to_string())])?;
+    if !kept.problems.is_empty() {
+        return Err(kept.problems);
+    }
+    let others = kept.others.keys().cloned().collect();
+    Ok(Imported { text: file::text_of(form, &kept), values: kept.values.len(), others })
+}
 
 /// The form of one unit with what is kept of it. Cheap to clone; one owner at a time writes.
 #[derive(Clone, Debug)]

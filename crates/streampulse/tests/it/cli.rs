@@ -232,3 +232,32 @@ fn check_reads_the_file_of_services_too() {
     );
     assert_eq!(json["services"]["problems"][0]["line"], 1);
 }
+
+#[test]
+fn the_settings_of_the_streaming_converter_are_taken_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (old, new) = (folder.path().join("streaming_config.json"), folder.path().join("settings.json"));
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/services.example.yaml");
+    let services = folder.path().join("services.yaml");
+    // A copy: whoever checks out the sources may let a group write them.
+    std::fs::write(&services, std::fs::read_to_string(example).expect("the example")).expect("written");
+    std::fs::set_permissions(&services, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
+    let import = |text: &str| {
+        std::fs::write(&old, text).expect("written");
+        let [old, services, new] = [&old, &services, &new].map(|path| path.to_str().expect("utf-8"));
+        cli(&["import", old, "--services", services, "--output", new])
+    };
+    let text = r#"{"input_dir": "/data/incoming", "output_dir": "/data/ms", "expected_subbands": 16.0, "max_workers": 64, "mine": 1}"#;
+    let out = import(&text.replace("64", "99"));
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        !out.status.success() && told.contains("max_workers: in ") && told.contains("99 is out of range"),
+        "{told}"
+    );
+    let out = import(text);
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success() && told.contains("unknown to the form: mine"), "{told}");
+    assert!(String::from_utf8_lossy(&out.stdout).contains("4 settings of streaming"));
+    let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&new).expect("written")).expect("JSON");
+    assert_eq!((&json["expected_subbands"], &json["max_workers"], &json["mine"]), (&16.into(), &64.into(), &1.into()));
+}

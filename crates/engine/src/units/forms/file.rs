@@ -73,33 +73,9 @@ impl FormFile {
     /// What stands in it; nothing where it is not there. Blocks on the disk.
     pub(crate) fn read(&self, form: &Form) -> Result<Kept, FileError> {
         match self.text()? {
-            Some(text) => self.parse(form, &text),
+            Some(text) => parse(form, &text, &self.path),
             None => Ok(Kept::default()),
         }
-    }
-
-    fn parse(&self, form: &Form, text: &str) -> Result<Kept, FileError> {
-        let shown = self.path.display();
-        // What is wrong is told by its place: the text may hold secrets.
-        let parsed: Json = serde_json::from_str(text).map_err(|e| {
-            FileError::Io(format!("{shown} is no JSON, first in line {}, column {}", e.line(), e.column()))
-        })?;
-        let Json::Object(all) = parsed else { return Err(FileError::Io(format!("{shown} holds no JSON object"))) };
-        let mut kept = Kept { hash: Some(hash(text)), ..Kept::default() };
-        for (name, json) in all {
-            match form.keys.iter().find(|key| key.name == name) {
-                None => drop(kept.others.insert(name, json)),
-                Some(_) if json.is_null() => {}
-                Some(key) => match from_json(key, &json) {
-                    Ok(value) => drop(kept.values.insert(name, value)),
-                    Err(why) => {
-                        kept.problems.push(Problem::new(None, &name, format!("in {shown}: {why}")));
-                        kept.others.insert(name, json);
-                    }
-                },
-            }
-        }
-        Ok(kept)
     }
 
     fn text(&self) -> Result<Option<String>, FileError> {
@@ -296,8 +272,32 @@ impl Change<'_> {
     }
 }
 
+/// What a text says; `path` is where it stands, for messages.
+pub(super) fn parse(form: &Form, text: &str, path: &Path) -> Result<Kept, FileError> {
+    let shown = path.display();
+    // What is wrong is told by its place: the text may hold secrets.
+    let parsed: Json = serde_json::from_str(text)
+        .map_err(|e| FileError::Io(format!("{shown} is no JSON, first in line {}, column {}", e.line(), e.column())))?;
+    let Json::Object(all) = parsed else { return Err(FileError::Io(format!("{shown} holds no JSON object"))) };
+    let mut kept = Kept { hash: Some(hash(text)), ..Kept::default() };
+    for (name, json) in all {
+        match form.keys.iter().find(|key| key.name == name) {
+            None => drop(kept.others.insert(name, json)),
+            Some(_) if json.is_null() => {}
+            Some(key) => match from_json(key, &json) {
+                Ok(value) => drop(kept.values.insert(name, value)),
+                Err(why) => {
+                    kept.problems.push(Problem::new(None, &name, format!("in {shown}: {why}")));
+                    kept.others.insert(name, json);
+                }
+            },
+        }
+    }
+    Ok(kept)
+}
+
 /// The object with the form's keys first, in the order of the form, for people who read it.
-fn text_of(form: &Form, kept: &Kept) -> String {
+pub(super) fn text_of(form: &Form, kept: &Kept) -> String {
     let own = form.keys.iter().filter_map(|key| Some((&key.name, to_json(kept.values.get(&key.name)?))));
     let others = kept.others.iter().map(|(name, json)| (name, json.clone()));
     let lines: Vec<String> =
