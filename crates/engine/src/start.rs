@@ -104,9 +104,7 @@ impl Engine {
         let (config, hash) = load(&config_file, &rules).await?;
         let (services, services_hash) = services::first(&rules).await?;
         let kept = restore(&store, &*clock).await;
-        for (seen, verdict) in kept.values().filter_map(|kept| kept.last.as_ref()) {
-            inbox.restore(seen, verdict.grade == Grade::Warn, clock.mono());
-        }
+        recall(&inbox, &kept, &*clock);
 
         let (tasks, looks) = (Tasks::new(), Tasks::new());
         let (shell, ends) = Shell::new(Arc::clone(&clock), store.clone(), Arc::clone(&looker), looks.clone(), kept);
@@ -231,6 +229,13 @@ async fn load(file: &ConfigFile, rules: &Rules) -> anyhow::Result<(Config, Strin
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("{}", lines.join("\n"))
     })
+}
+
+/// Calls that came before this process count for those who wait for calls.
+fn recall(inbox: &Inbox, kept: &BTreeMap<TargetId, Kept>, clock: &dyn Clock) {
+    for (seen, verdict) in kept.values().filter_map(|kept| kept.last.as_ref()) {
+        inbox.restore(seen, verdict.grade == Grade::Warn, clock.mono());
+    }
 }
 
 /// What the history knows; nothing when it cannot be read, which its health tells.
