@@ -10,6 +10,8 @@ mod hostile;
 mod list;
 mod looks;
 mod lost;
+mod service;
+mod services;
 mod sinks;
 mod stream;
 
