@@ -60,6 +60,12 @@ impl Cursor {
         format!("{:x}-{:x}", self.begin, self.offset)
     }
 
+    /// A place before all that is kept: no file begins so.
+    #[must_use]
+    pub const fn before_all() -> Self {
+        Self { begin: u64::MAX, offset: 0 }
+    }
+
     /// From text; `None` for what is no cursor.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -158,7 +164,9 @@ impl Logs {
             if found.len() >= most {
                 break;
             }
-            next = Some(reader.cursor());
+            // A file without a line is known by nothing, and may be closed full by the next question: the end of the one before
+            // it is the place to go on from.
+            next = Some(reader.cursor()).filter(|end| end.begin != 0).or(next);
         }
         Ok((found, next))
     }
@@ -350,6 +358,24 @@ mod tests {
         let (lines, _) = logs.since(place, &any(), 1000).expect("readable");
         seen.extend(lines.into_iter().map(|line| line.text));
         assert_eq!(seen, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_file_that_was_still_empty_may_be_closed_full_before_the_next_question() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (logs, output) = (Logs::new(folder.path()), folder.path().join("output.log"));
+        let line = |n: u32| format!("2026-11-20T19:05:01.{n:09}Z stdout F {n}\n");
+        fs::write(&output, line(1)).expect("writable");
+        fs::rename(&output, folder.path().join("output.log.1")).expect("rotated");
+        fs::write(&output, "").expect("writable");
+        let (lines, place) = logs.since(Some(Cursor::before_all()), &any(), 9).expect("readable");
+        assert_eq!(texts(&lines), ["1"]);
+        fs::write(&output, line(2)).expect("writable");
+        fs::rename(folder.path().join("output.log.1"), folder.path().join("output.log.2")).expect("rotated");
+        fs::rename(&output, folder.path().join("output.log.1")).expect("rotated");
+        fs::write(&output, line(3)).expect("writable");
+        let (lines, _) = logs.since(place, &any(), 9).expect("readable");
+        assert_eq!(texts(&lines), ["2", "3"]);
     }
 
     #[test]

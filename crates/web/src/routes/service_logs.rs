@@ -97,11 +97,6 @@ impl Reading {
     }
 }
 
-/// A place before everything: there was no output when it was asked for, so all that comes is new.
-fn beginning() -> Option<Cursor> {
-    Cursor::parse("0-0")
-}
-
 fn unreadable(error: &std::io::Error) -> ApiError {
     let why = format!("the output cannot be read: {}", error.kind());
     ApiError::new(Code::Unavailable, why).logged(error.to_string())
@@ -119,12 +114,13 @@ pub async fn newest(
     let (wanted, most) = (asked.wanted()?, asked.lines.unwrap_or(LOG_LINES));
     let answer = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        // Where following begins is asked first: what comes meanwhile may be told twice, and is never missed.
+        // Where following begins is asked first: what comes meanwhile may be told twice, and is never missed. Where there is no
+        // output yet, all that comes is new.
         let (_, end) = reading.logs.since(None, &Wanted::default(), 0)?;
         let mut lines = reading.logs.newest(&wanted, most + 1)?;
         let more = lines.len() > most;
         lines.drain(..lines.len().saturating_sub(most));
-        let end = lines.last().map(|line| line.cursor).or(end).or_else(beginning);
+        let end = lines.last().map(|line| line.cursor).or(end).or(Some(Cursor::before_all()));
         Ok(reading.answer(lines, more, end))
     });
     answer.await?.map(Json).map_err(|error: std::io::Error| unreadable(&error))
@@ -214,7 +210,7 @@ impl Follower {
         });
         match read.await.ok()? {
             Ok((answer, next)) => {
-                self.place = next.or_else(beginning);
+                self.place = next.or(Some(Cursor::before_all()));
                 Some(answer)
             }
             Err(error) => {

@@ -47,7 +47,7 @@ async fn the_newest_lines_come_across_files_and_a_search_finds_older_ones() {
     assert!(all.header("content-disposition").is_some_and(|d| d.contains("streaming.log")));
     let text = all.text();
     assert_eq!((text.lines().count(), text.contains("pl4nted")), (42, false), "two files and the newest: {text}");
-    assert!(text.ends_with("2026-11-20T19:05:01.250000000Z stdout F the end\n"), "{text}");
+    assert!(text.ends_with("Z stdout F the end\n"), "{text}");
     rig.stop().await;
 }
 

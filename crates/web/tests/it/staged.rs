@@ -35,6 +35,8 @@ pub(crate) struct Staged {
     pub(crate) fate: Arc<Mutex<Fate>>,
     /// What was asked, and by whom.
     pub(crate) asked: Arc<Mutex<Vec<String>>>,
+    /// Lines written: no two of them have the same time.
+    written: std::sync::atomic::AtomicU32,
     _folder: tempfile::TempDir,
 }
 
@@ -160,7 +162,7 @@ impl Staged {
             values: default_values(),
         };
         actor.tasks.clone().spawn("units", actor.run(asks));
-        Self { units: front, board, fate, asked, _folder: folder }
+        Self { units: front, board, fate, asked, written: Default::default(), _folder: folder }
     }
 
     pub(crate) fn fate(&self, fate: Fate) {
@@ -179,7 +181,8 @@ impl Staged {
         let mut file =
             std::fs::File::options().create(true).append(true).open(folder.join("output.log")).expect("opened");
         for (stream, text) in lines {
-            writeln!(file, "2026-11-20T19:05:01.250000000Z {stream} F {text}").expect("written");
+            let ns = 250_000_000 + self.written.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            writeln!(file, "2026-11-20T19:05:01.{ns}Z {stream} F {text}").expect("written");
         }
     }
 
