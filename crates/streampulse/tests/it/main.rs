@@ -18,6 +18,7 @@ mod prometheus;
 mod push;
 mod reload;
 mod secrets;
+mod services_api;
 mod site;
 mod support;
 mod survive;
