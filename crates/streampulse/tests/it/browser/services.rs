@@ -207,7 +207,7 @@ fn who_may_only_look_has_no_buttons() {
         assert_eq!(buttons.as_u64() > Some(0), acts, "{user}: {buttons} buttons in the list");
         page.click(&format!("{} a.name", row("speaker")));
         heading(&page, "Speaker");
-        page.sees("[aria-label=Configuration]", "Configuration");
+        page.sees("[aria-label=Configuration] .facts", "hello");
         let buttons = page.js("return [...document.querySelectorAll('button[data-act]')].length");
         assert_eq!(buttons.as_u64() > Some(0), acts, "{user}: {buttons} buttons on the page");
         let configure = "return [...document.querySelectorAll('button')].some((b) => b.textContent === 'Configure')";
@@ -252,6 +252,11 @@ fn markup_in_names_output_and_reasons_stays_text() {
     page.sees(".spec .facts", "/nowhere/<img");
     nothing_ran("what runs");
     page.js("scrollTo(0, 0)");
+    page.press("Configure");
+    page.sees("dialog.configure", MARKUP);
+    nothing_ran("the dialog");
+    page.keys(ESCAPE);
+    page.gone("dialog");
     page.press("Start");
     page.sees(".toasts", MARKUP);
     nothing_ran("the page");
