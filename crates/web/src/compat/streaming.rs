@@ -8,6 +8,7 @@ mod answers;
 mod refusal;
 mod settle;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,7 +123,7 @@ pub async fn set_config(
     let given = given(request).await?;
     let unit = found(&app)?;
     let ran = unit.run.clone();
-    let (ignored, _) = set(&app, &who, &unit, given).await?;
+    let (ignored, changes) = set(&app, &who, &unit, given).await?;
     if ran.is_none() {
         return Ok(Control::done(format!("configuration updated (service not running){ignored}"), None));
     }
@@ -132,8 +133,12 @@ pub async fn set_config(
         // Nothing that it was launched with is another now.
         false => Outcome::Up(ran.map(|run| run.identity.pid)),
     };
-    let note = in_time(app.handle.units().form(id)).await.ok().and_then(|view| view.note);
+    let view = in_time(app.handle.units().form(id)).await.ok();
+    let back = view.as_ref().is_some_and(|view| taken_back(&changes, view));
+    let note = view.and_then(|view| view.note);
     match outcome {
+        // What runs now runs with the values before: they may be back before anybody has seen the failure.
+        Outcome::Up(_) if back => Err(Refusal::failed(&note.unwrap_or_else(|| TAKEN_BACK.to_owned()))),
         Outcome::Up(pid) => Ok(Control::done(format!("configuration updated, service restarted{ignored}"), pid)),
         Outcome::Slow(why, pid) => Ok(Control::done(format!("configuration updated; {why}{ignored}"), pid)),
         Outcome::Failed(why) => Err(Refusal::failed(&note.map_or(why.clone(), |note| format!("{why}; {note}")))),
@@ -190,12 +195,17 @@ pub async fn restart(
 ) -> Answer {
     let given = given(request).await?;
     let unit = found(&app)?;
-    let (ignored, changed) = set(&app, &who, &unit, given).await?;
+    let (ignored, changes) = set(&app, &who, &unit, given).await?;
     // A change of what it runs with restarts it by itself, with the way back when it does not come up.
-    if !(changed && unit.run.is_some() && pending(&app, &unit.spec.id, unit.run.as_ref())) {
+    if !(!changes.is_empty() && unit.run.is_some() && pending(&app, &unit.spec.id, unit.run.as_ref())) {
         command(&app, &who, &unit.spec.id, UnitCommand::Restart).await.map_err(Refusal::of)?;
     }
-    told("restarted", ignored, up(&app, &unit).await)
+    let outcome = up(&app, &unit).await;
+    let view = in_time(app.handle.units().form(&unit.spec.id)).await.ok();
+    match view.filter(|view| taken_back(&changes, view)) {
+        Some(view) => Err(Refusal::failed(&view.note.unwrap_or_else(|| TAKEN_BACK.to_owned()))),
+        None => told("restarted", ignored, outcome),
+    }
 }
 
 fn told(word: &str, ignored: String, outcome: Outcome) -> Answer {
@@ -226,21 +236,37 @@ async fn given(request: Request) -> Result<Map<String, Value>, Refusal> {
 
 /// Sets the keys that a body names; says what was left out, and whether anything was set. Keys that this form does not have
 /// are left out, as they were: clients of any age send all that they know.
-async fn set(app: &App, who: &Identity, unit: &UnitNow, given: Map<String, Value>) -> Result<(String, bool), Refusal> {
+async fn set(
+    app: &App,
+    who: &Identity,
+    unit: &UnitNow,
+    given: Map<String, Value>,
+) -> Result<(String, Changes), Refusal> {
     let (known, ignored) = split(&unit.spec, given);
     if known.is_empty() {
-        return Ok((ignored, false));
+        return Ok((ignored, Changes::new()));
     }
     if who.role < Role::Administrator {
         let why = format!("changing the configuration needs the role administrator, you are {}", who.role.as_str());
         return Err(Refusal::of(ApiError::new(Code::Forbidden, why)));
     }
     let changes = patch(&unit.spec, &known).map_err(|error| Refusal::of(error.into()))?;
-    if changes.is_empty() {
-        return Ok((ignored, false));
+    if !changes.is_empty() {
+        change_form(app, who, &unit.spec.id, changes.clone()).await.map_err(Refusal::of)?;
     }
-    change_form(app, who, &unit.spec.id, changes).await.map_err(Refusal::of)?;
-    Ok((ignored, true))
+    Ok((ignored, changes))
+}
+
+/// Values by key; `None` is the default.
+type Changes = BTreeMap<String, Option<model::unit::form::Value>>;
+
+/// Said where nothing better is known.
+const TAKEN_BACK: &str = "the service did not come up with these values; the last good ones are back";
+
+/// Whether values that were set are not the ones in effect. Secrets are not shown, so that they tell nothing.
+fn taken_back(changes: &Changes, view: &engine::units::FormView) -> bool {
+    let shown = |key: &String| view.values.contains_key(key);
+    changes.iter().any(|(key, value)| value.is_some() && shown(key) && view.values.get(key) != value.as_ref())
 }
 
 /// The keys that the form has, and a remark on the others. A null is no value: the answer to a question after the values has

@@ -28,10 +28,11 @@ def end(*_):
 
 
 signal.signal(signal.SIGTERM, end)
-print(f"begins with workers={args.max_workers} level={args.log_level} token={os.environ.get('UPLOAD_TOKEN', '')}", flush=True)
 if args.log_level == "ERROR":
     print("ImportError: no module named casatools", file=sys.stderr, flush=True)
     sys.exit(3)
+# Only now: this line is what its service waits for as a sign that it has started.
+print(f"begins with workers={args.max_workers} level={args.log_level} token={os.environ.get('UPLOAD_TOKEN', '')}", flush=True)
 
 queue = sqlite3.connect(args.queue_db, timeout=10, isolation_level=None)
 queue.execute("PRAGMA journal_mode=WAL")
